@@ -1,0 +1,55 @@
+"""Where weights come from and what a worker mounts."""
+
+from enum import Enum
+from typing import Self
+
+import pydantic
+
+from infra.spec.base import Spec
+
+
+class BucketKind(Enum):
+    """The object storage behind a bucket."""
+
+    S3 = "s3"
+    R2 = "r2"
+
+
+class BucketSpec(Spec):
+    """A bucket for weights, in S3 or in an S3-compatible store such as Cloudflare R2."""
+
+    bucket_name: str | None = None
+    """The bucket's name; made from the resource's name when unset."""
+    kind: BucketKind = BucketKind.S3
+    region: str | None = None
+    force_destroy: bool = False
+    """Whether destroying the stack may delete a bucket that still holds objects."""
+
+
+class WeightsSpec(Spec):
+    """A local directory of safetensors to be staged in a bucket."""
+
+    source: str
+    """The directory, relative to the project."""
+    include: list[str] = ["*"]
+    exclude: list[str] = []
+    allow_pickle: bool = False
+    """Whether pickle files, which can run code when loaded, may be staged."""
+
+
+class VolumeMount(Spec):
+    """A volume as an endpoint mounts it."""
+
+    volume: str
+    """The cloud's name or id of the volume."""
+    path: str = "/volume"
+    read_only: bool = False
+    sub_path: str | None = None
+    data_center: str | None = None
+    """The data center a RunPod network volume is bound to."""
+
+    @pydantic.model_validator(mode="after")
+    def _absolute(self) -> Self:
+        if not self.path.startswith("/"):
+            raise ValueError(f"path is {self.path!r}. Wanted: an absolute path such as /volume")
+        return self
