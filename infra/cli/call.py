@@ -1,0 +1,85 @@
+"""`pilotlight call NAME --input JSON`: one request to an endpoint of a stack, with the wait made visible."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from infra.spec.errors import PilotlightError
+
+
+class CallError(PilotlightError):
+    """The request could not be made, or the handler failed."""
+
+
+def add_commands(subparsers: Any) -> None:
+    parser = subparsers.add_parser("call", help="send a request to an endpoint of a stack")
+    parser.add_argument("name", help="the endpoint's name, as the program declares it")
+    parser.add_argument(
+        "--input", required=True, help="the request: a JSON object, @FILE, or - for standard input"
+    )
+    parser.add_argument("-s", "--stack", default="dev", help="the stack (default: dev)")
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, help="seconds to wait for the answer (default: 600)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from infra.cli import engine, jobs
+    from infra.kit.local import find_root
+
+    request = _request(args.input)
+    root = find_root(None)
+    endpoint = _endpoint(engine.outputs(root, args.stack), args.name, args.stack)
+    answer = jobs.call(
+        endpoint["url"], request, root=root, stack=args.stack, timeout_s=args.timeout, progress=_progress
+    )
+    print(json.dumps(answer, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    return 0
+
+
+def _request(text: str) -> dict[str, Any]:
+    source, body = "--input", text
+    try:
+        if text == "-":
+            source, body = "standard input", sys.stdin.read()
+        elif text.startswith("@"):
+            source = text[1:]
+            with open(source, encoding="utf-8") as file:
+                body = file.read()
+        value = json.loads(body)
+    except OSError as error:
+        raise CallError(f"{source} cannot be read: {error.strerror}", wanted="a readable file") from None
+    except UnicodeDecodeError:
+        raise CallError(f"{source} is not UTF-8 text", wanted="a JSON object") from None
+    except ValueError as error:
+        raise CallError(
+            f"{source} is not JSON: {error}",
+            wanted="a JSON object",
+            fix="quote it whole: --input '{\"key\": 1}'",
+        ) from None
+    if not isinstance(value, dict):
+        raise CallError(f"{source} is a JSON {type(value).__name__}", wanted="a JSON object")
+    return value
+
+
+def _endpoint(outputs: dict[str, Any], name: str, stack: str) -> dict[str, Any]:
+    from infra.spec import nearest
+
+    endpoints = outputs.get("endpoints") or {}
+    if name in endpoints:
+        found: dict[str, Any] = endpoints[name]
+        return found
+    known = ", ".join(nearest(name, endpoints) or sorted(endpoints)) or "none"
+    raise CallError(
+        f"stack {stack!r} has no endpoint {name!r}",
+        wanted=f"one of its endpoints: {known}",
+        fix=f"run `pulumi up -s {stack}`, or check the name",
+    )
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="" if text else "\r", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)

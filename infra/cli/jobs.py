@@ -1,0 +1,111 @@
+"""The caller's side of RunPod's job API: submit, wait with progress, give back the output."""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.cli.call import CallError
+from infra.kit.local import read_cloud
+
+_PENDING = {"IN_QUEUE", "IN_PROGRESS", "RUNNING"}
+
+
+def call(
+    url: str,
+    request: dict[str, Any],
+    *,
+    root: Path,
+    stack: str,
+    timeout_s: float,
+    progress: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Any:
+    """Send `request` to the endpoint at `url` (its base, `…/v2/<id>`) and return the handler's output."""
+    key = _key_for(url, root, stack)
+    started = clock()
+    job = _send(f"{url}/run", key, {"input": request})
+    job_id = job["id"]
+    while job.get("status") in _PENDING:
+        elapsed = clock() - started
+        if elapsed > timeout_s:
+            _send(f"{url}/cancel/{job_id}", key, {})
+            raise CallError(
+                f"no answer after {elapsed:.0f} s: the job was {job['status']} and is cancelled now"
+            )
+        progress(f"{_phase(url, key, job['status'])} ({elapsed:.0f} s)")
+        # a long poll: it returns as soon as the job ends, so an answer is never late
+        job = _send(f"{url}/status-sync/{job_id}?wait=1000", key, None)
+    progress("")
+    if job.get("status") != "COMPLETED":
+        raise CallError(f"the job ended as {job.get('status')}: {_reason(job.get('error'))}")
+    return job.get("output")
+
+
+def _phase(url: str, key: str, status: str) -> str:
+    if status != "IN_QUEUE":
+        return "a worker is on it"
+    workers = _send(f"{url}/health", key, None).get("workers", {})
+    if workers.get("initializing"):
+        return "a worker is starting"
+    if workers.get("throttled"):
+        return "waiting for a GPU: the worker is throttled"
+    if workers.get("unhealthy"):
+        return "the worker is unhealthy (`pilotlight cloud logs` says why)"
+    return "in the queue"
+
+
+def _reason(error: Any) -> str:
+    """The handler's own message; RunPod wraps an exception as JSON text."""
+    try:
+        parsed = json.loads(error)
+    except (TypeError, ValueError):
+        return str(error)
+    if not isinstance(parsed, dict):
+        return str(error)
+    return str(parsed.get("error_message") or error)
+
+
+def _key_for(url: str, root: Path, stack: str) -> str:
+    """The key that belongs to `url`: the local cloud's for this machine, the account's for the real one."""
+    if urlsplit(url).hostname in ("127.0.0.1", "localhost"):
+        cloud = read_cloud(root)
+        if cloud is None or not url.startswith(cloud.url):
+            raise CallError(
+                f"the endpoint is at {url}, where this checkout's local cloud does not run",
+                fix=f"run `pilotlight cloud up`, then `pulumi up -s {stack}`",
+            )
+        return cloud.runpod_api_key
+    key = os.environ.get("RUNPOD_API_KEY")
+    if not key:
+        raise CallError(
+            "no RunPod API key", wanted="RUNPOD_API_KEY in the environment", fix="export RUNPOD_API_KEY=…"
+        )
+    return key
+
+
+def _send(url: str, key: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=data, headers=headers)
+    try:
+        with _opener(url).open(request, timeout=60) as response:
+            parsed: dict[str, Any] = json.load(response)
+            return parsed
+    except urllib.error.HTTPError as error:
+        detail = error.read(2000).decode(errors="replace").strip()
+        fix = "check the API key" if error.code == 401 else ""
+        raise CallError(f"{urlsplit(url).path} answered {error.code}: {detail}", fix=fix) from None
+    except (OSError, ValueError) as error:
+        raise CallError(f"{url} did not answer: {error}", fix="check that the cloud is up") from None
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    # a proxy of the environment is for the world outside, never for this machine
+    local = urlsplit(url).hostname in ("127.0.0.1", "localhost")
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))

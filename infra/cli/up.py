@@ -1,0 +1,34 @@
+"""`pilotlight up`: the whole way on this machine, from nothing to an answer of the endpoint."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+DEMO = {"question": "how do I get my money back?", "sentences": ["refunds take five days", "the cat sleeps"]}
+
+
+def add_commands(subparsers: Any) -> None:
+    parser = subparsers.add_parser("up", help="deploy the demo stack on this machine and call its endpoint")
+    parser.add_argument("-s", "--stack", default="dev", help="a stack of the local cloud (default: dev)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from infra.cli import call, cloud, engine
+    from infra.kit.local import find_root
+
+    root = find_root(None)
+    code = cloud.up(root)
+    if code:
+        return code
+    _say(f"pulumi up -s {args.stack}")
+    code = engine.run(root, "up", "--yes", "--skip-preview", "--stack", args.stack)
+    if code:
+        return code
+    text = json.dumps(DEMO)
+    _say(f"pilotlight call search --input '{text}'")
+    return call.run(argparse.Namespace(name="search", input=text, stack=args.stack, timeout=600.0))
+
+
+def _say(text: str) -> None:
+    print(f"\n$ {text}", file=sys.stderr, flush=True)
