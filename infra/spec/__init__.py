@@ -3,7 +3,6 @@
 from infra.spec.base import Cloud, EndpointKind, Spec
 from infra.spec.endpoint import Auth, CpuSpec, EndpointSpec, SecretRef
 from infra.spec.expectations import Budget, Slo, Traffic
-from infra.spec.gpu import GpuClass
 from infra.spec.image import ImageSpec
 from infra.spec.parsing import SpecError, nearest, parse, wire
 from infra.spec.scaling import Scaler, ScalerType, Workers
@@ -18,7 +17,6 @@ __all__ = [
     "CpuSpec",
     "EndpointKind",
     "EndpointSpec",
-    "GpuClass",
     "ImageSpec",
     "Scaler",
     "ScalerType",

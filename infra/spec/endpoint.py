@@ -7,7 +7,6 @@ import pydantic
 
 from infra.spec.base import Cloud, EndpointKind, Spec
 from infra.spec.expectations import Budget, Slo, Traffic
-from infra.spec.gpu import GpuClass
 from infra.spec.scaling import Scaler, Workers
 from infra.spec.storage import VolumeMount
 
@@ -39,8 +38,8 @@ class EndpointSpec(Spec):
 
     cloud: Cloud = Cloud.AUTO
     kind: EndpointKind = EndpointKind.QUEUE
-    gpu: list[GpuClass] | Literal["auto"] | None = None
-    """GPU classes in order of preference, "auto", or nothing for a CPU endpoint."""
+    gpu: list[str] | Literal["auto"] | None = None
+    """Canonical GPU classes of the catalog in order of preference, "auto", or nothing for a CPU endpoint."""
     gpu_count: int = pydantic.Field(default=1, ge=1, le=8)
     """GPUs for each worker."""
     cpu: CpuSpec | None = None
@@ -70,7 +69,7 @@ class EndpointSpec(Spec):
     @pydantic.field_validator("gpu", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        return [value] if isinstance(value, str | GpuClass) and value != "auto" else value
+        return [value] if isinstance(value, str) and value != "auto" else value
 
     @pydantic.model_validator(mode="after")
     def _gpu_xor_cpu(self) -> Self:

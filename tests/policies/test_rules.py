@@ -1,0 +1,114 @@
+"""Each rule against resources that pass and resources that fail."""
+
+from typing import Any
+
+import pytest
+
+from infra.spec.findings import UNKNOWN, Finding, ResourceView, Severity
+from policies.gate import judge, make_gate
+from policies.rules import RULES
+
+TOKEN = "pilotlight-runpod:index:Endpoint"
+DIGEST = "sha256:" + "a" * 64
+L4 = {"pools": ["AMPERE_24"], "excludedTypes": ["NVIDIA RTX A5000", "NVIDIA GeForce RTX 3090"], "count": 1}
+
+
+def view(type: str = TOKEN, stack: str = "dev", **inputs: Any) -> ResourceView:
+    urn = f"urn:pulumi:{stack}::pilotlight::{type}::search"
+    return ResourceView(type=type, urn=urn, name="search", stack=stack, project="pilotlight", inputs=inputs)
+
+
+def findings(rule_id: str, resource: ResourceView, **settings: Any) -> list[Finding]:
+    rule_settings = {id: rule.settings() for id, rule in RULES.items()}
+    rule_settings[rule_id] = RULES[rule_id].settings(**settings)
+    return [finding for finding in judge(resource, rule_settings) if finding.rule == rule_id]
+
+
+@pytest.mark.parametrize("image", [f"r/x@{DIGEST}", f"r/x:1@{DIGEST}", None])
+def test_a_pinned_image_passes(image: str | None) -> None:
+    assert findings("image-digest", view(image=image)) == []
+
+
+@pytest.mark.parametrize("image", ["r/x:latest", "r/x", f"r/x@{DIGEST[:-1]}"])
+def test_an_unpinned_image_is_found(image: str) -> None:
+    [finding] = findings("image-digest", view(image=image), severity="error")
+    assert (finding.path, finding.severity) == ("image", Severity.ERROR)
+    assert image in finding.message
+
+
+def test_an_unknown_image_is_deferred() -> None:
+    [finding] = findings("image-digest", view(image=UNKNOWN), severity="error")
+    assert finding.severity is Severity.DEFERRED
+
+
+def test_a_rule_leaves_other_types_alone() -> None:
+    assert findings("image-digest", view(type="other:index:Thing", image="r/x:latest")) == []
+
+
+@pytest.mark.parametrize(("most", "limit", "passes"), [(3, 1497.96, True), (3, 1497.95, False), (0, 1, True)])
+def test_the_ceiling_counts_every_worker_all_month(most: int, limit: float, passes: bool) -> None:
+    found = findings("endpoint-ceiling", view(gpu=L4, workers={"max": most}), max_usd_per_month=str(limit))
+    assert (found == []) is passes
+
+
+def test_the_ceiling_names_number_limit_and_fix() -> None:
+    [finding] = findings("endpoint-ceiling", view(gpu=L4, workers={"max": 3.0}), max_usd_per_month="1000")
+    assert finding.path == "workers.max"
+    assert "$1,497.96" in finding.message
+    assert "$1,000" in finding.message
+    assert finding.fix == "lower workers.max to 2"
+
+
+def test_the_ceiling_takes_the_dearest_card_and_all_gpus_of_a_worker() -> None:
+    two = {"pools": ["AMPERE_24", "ADA_80_PRO"], "count": 2}
+    [finding] = findings("endpoint-ceiling", view(gpu=two, workers={"max": 1}), max_usd_per_month="1")
+    assert "$6,096.96" in finding.message  # 4.176 x 2 x 730
+
+
+def test_workers_left_out_count_as_the_cloud_s_default() -> None:
+    [finding] = findings("endpoint-ceiling", view(gpu=L4), max_usd_per_month="9")
+    assert finding.message.startswith("3 workers")
+
+
+def test_an_unknown_pool_fails_closed() -> None:
+    gpu = {"pools": ["NOVEL_999"]}
+    [finding] = findings("endpoint-ceiling", view(gpu=gpu, workers={"max": 1}), max_usd_per_month="9")
+    assert finding.severity is Severity.ERROR
+
+
+def test_unknown_workers_are_deferred() -> None:
+    [finding] = findings("endpoint-ceiling", view(gpu=L4, workers=UNKNOWN), max_usd_per_month="9")
+    assert finding.severity is Severity.DEFERRED
+
+
+def test_the_gate_takes_the_stack_s_settings(tmp_path: Any) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/settings.yaml").write_text("stacks: {prod: {image-digest: {severity: error}}}")
+    gate = make_gate(lambda: tmp_path)
+    [dev], [prod] = gate(view(image="r/x")), gate(view(stack="prod", image="r/x"))
+    assert (dev.severity, prod.severity) == (Severity.WARNING, Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image-digst: {}", "image-digst"),
+        ("image-digest: {severty: error}", "severity"),
+        ("image-digest: {severity: fatal}", "fatal"),
+        ("image-digest: 3", "3"),
+        ("[]", "list"),
+        ("a: [", "cannot be read"),
+        ("endpoint-ceiling: {max_usd_per_month: -1}", "greater than 0"),
+    ],
+)
+def test_wrong_settings_refuse_everything_and_say_why(tmp_path: Any, text: str, said: str) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/settings.yaml").write_text(text)
+    [finding] = make_gate(lambda: tmp_path)(view(image=f"r/x@{DIGEST}"))
+    assert finding.severity is Severity.ERROR
+    assert said in finding.message
+
+
+def test_without_a_project_the_defaults_hold() -> None:
+    [finding] = make_gate(lambda: None)(view(image="r/x"))
+    assert finding.severity is Severity.WARNING
