@@ -1,0 +1,98 @@
+"""The shapes of the catalog's facts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GpuClass:
+    """One canonical GPU class and its names in each cloud.
+
+    A cloud that lacks the class has a null id (`modal_id`, `runpod_pool`) and says why in `modal_reason` or
+    `runpod_reason`. `runpod_type_ids` are the class's cards inside its pool, `runpod_quirk_ids` further spellings that
+    the API has been seen to return, `runpod_pod_type_ids` cards offered as pods only.
+    """
+
+    name: str
+    vram_gib: int
+    aliases: tuple[str, ...]
+    runpod_pool: str | None
+    runpod_type_ids: tuple[str, ...]
+    runpod_quirk_ids: tuple[str, ...]
+    runpod_pod_type_ids: tuple[str, ...]
+    runpod_reason: str
+    modal_id: str | None
+    modal_max_count: int | None
+    modal_reason: str
+
+
+@dataclass(frozen=True)
+class RunpodSelection:
+    """What `gpu.pools` and `gpu.excludedTypes` must say so that exactly the wanted classes remain."""
+
+    pools: tuple[str, ...]
+    excluded_types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Capability:
+    """Whether a cloud can do what a field of the spec asks; if not, why, and what would work instead."""
+
+    cloud: str
+    feature: str
+    supported: bool
+    how: str
+    reason: str
+    alternative: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A range that a cloud enforces; `default` is what it takes when the field is left out. None = not stated."""
+
+    cloud: str
+    name: str
+    min: float | None
+    max: float | None
+    default: float | None
+    unit: str
+    note: str
+    source: str
+    date: str
+
+    def allows(self, value: float) -> bool:
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+    @property
+    def range(self) -> str:
+        """In words, such as "1 to 3600 s" or "at least 0.5 s"."""
+        if self.min is not None and self.max is not None:
+            return f"{self.min:g} to {self.max:g} {self.unit}"
+        if self.min is not None:
+            return f"at least {self.min:g} {self.unit}"
+        if self.max is not None:
+            return f"at most {self.max:g} {self.unit}"
+        return f"any number of {self.unit}"
+
+
+@dataclass(frozen=True)
+class CpuFlavor:
+    """One of RunPod's CPU flavors. `vcpu` counts are the powers of two from `vcpu_min` to `vcpu_max`."""
+
+    id: str
+    group: str
+    name: str
+    ram_gib_per_vcpu: float
+    vcpu_min: int
+    vcpu_max: int
+
+
+@dataclass(frozen=True)
+class DataCenter:
+    """One of RunPod's data centers. `s3`: its network volumes speak S3. `cpu`: it offers CPU serverless."""
+
+    id: str
+    region: str
+    s3: bool
+    cpu: bool
