@@ -1,0 +1,149 @@
+"""Render a template around a handler directory: the files of `/app`, and a Docker context with the same layout."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from images.errors import ImageError
+from images.handler import HandlerInfo, inspect_handler
+
+_HERE = Path(__file__).parent
+_RUNTIME = _HERE / "runtime" / "pilotlight_runtime"
+_LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
+_HANDLER_LIMIT_BYTES = 64 * 2**20
+_PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+_MINOR = re.compile(r"3\.\d{1,2}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """One cloud's way to run a handler. `version` is part of an image's digest: raise it when the output changes."""
+
+    name: str
+    version: str
+    entry: str  # the file that the image starts, in /app
+    requirements: Path  # what the cloud's side needs beside the handler's own packages
+
+
+TEMPLATES: Mapping[str, Template] = {
+    "runpod": Template("runpod", "runpod@1", "rp_handler.py", _HERE / "requirements-runpod.txt"),
+}
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """`entry`: the handler's file when it is not model.py. `base` (digest-pinned) and `python` are for Dockerfiles."""
+
+    entry: str | None = None
+    base: str | None = None
+    python: str = "3.11"
+
+
+def render(template: str, handler_dir: Path | str, options: RenderOptions | None = None) -> dict[str, bytes]:
+    """The files of /app by relative path, sorted: entry, `pilotlight_runtime/`, `handler/`. Same input, same bytes.
+
+    Hidden files, caches and virtual environments stay out. Raises ImageError.
+    """
+    options = options or RenderOptions()
+    chosen = _template(template)
+    info = inspect_handler(handler_dir, options.entry)
+    files = {chosen.entry: _entry(chosen, info)}
+    for path in sorted(_RUNTIME.glob("*.py")):
+        files[f"pilotlight_runtime/{path.name}"] = path.read_bytes()
+    for relative, path in _handler_files(info.directory):
+        files[f"handler/{relative}"] = path.read_bytes()
+    return dict(sorted(files.items()))
+
+
+def docker_context(template: str, handler_dir: Path | str, options: RenderOptions) -> dict[str, bytes]:
+    """A directory for `docker build` that makes the image which Pilotlight makes without Docker.
+
+    `options.base` must name its image by digest, so that a rebuild is the same build. Raises ImageError.
+    """
+    chosen = _template(template)
+    if not _PINNED.fullmatch(options.base or ""):
+        raise ImageError(
+            f"base image {options.base!r} is not pinned",
+            wanted="<registry>/<repository>@sha256:<64 hex digits>",
+            fix="pin it to the digest that `docker buildx imagetools inspect` prints",
+        )
+    if not _MINOR.fullmatch(options.python):
+        raise ImageError(f"python {options.python!r} is no version", wanted='a minor version such as "3.11"')
+    files = {f"app/{path}": data for path, data in render(template, handler_dir, options).items()}
+    own = Path(handler_dir) / "requirements.txt"
+    files["requirements-cloud.txt"] = chosen.requirements.read_bytes()
+    files["requirements.txt"] = own.read_bytes() if own.is_file() else b""
+    values = {
+        "base": options.base,
+        "python": options.python,
+        "version": chosen.version,
+        "entry": chosen.entry,
+    }
+    files["Dockerfile"] = _fill(f"{chosen.name}/Dockerfile.j2", values, finalize=str)
+    return dict(sorted(files.items()))
+
+
+def _template(name: str) -> Template:
+    if name not in TEMPLATES:
+        raise ImageError(f"no image template {name!r}", wanted=f"one of: {', '.join(sorted(TEMPLATES))}")
+    return TEMPLATES[name]
+
+
+def _entry(template: Template, info: HandlerInfo) -> bytes:
+    values = {
+        "version": template.version,
+        "file": info.file,
+        "class_name": info.class_name,
+        "config": info.config,
+        "streams": info.kind.streams,
+    }
+    return _fill(f"{template.name}/{template.entry}.j2", values, finalize=ascii)
+
+
+def _fill(name: str, values: Mapping[str, Any], finalize: Any) -> bytes:
+    """Every value passes through `finalize`: in Python templates `ascii`, so that data can only become a literal."""
+    import jinja2  # the providers load this room; only a render pays
+
+    loader = jinja2.FileSystemLoader(_HERE / "templates")
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    return environment.get_template(name).render(values).encode()
+
+
+def _handler_files(directory: Path) -> Iterator[tuple[str, Path]]:
+    """(relative path, file) of all that belongs into the image. Links must stay inside the directory."""
+    root, total = directory.resolve(), 0
+    for path in sorted(_walk(directory)):
+        relative = path.relative_to(directory).as_posix()
+        if not path.resolve().is_relative_to(root):
+            raise ImageError(
+                f"handler {directory}: {relative} links to a place outside the directory",
+                fix="copy the file into the handler's directory",
+            )
+        total += path.stat().st_size
+        if total > _HANDLER_LIMIT_BYTES:
+            raise ImageError(
+                f"handler {directory} is larger than {_HANDLER_LIMIT_BYTES // 2**20} MiB at {relative}",
+                wanted="code and small files; weights are staged apart, so that a code change does not send them again",
+                fix="move large files to a weights directory (StagedWeights)",
+            )
+        yield relative, path
+
+
+def _walk(directory: Path) -> Iterator[Path]:
+    for path in directory.iterdir():
+        if path.name.startswith(".") or path.name in _LEFT_OUT or path.suffix == ".pyc":
+            continue
+        if path.is_dir():
+            if path.is_symlink():
+                raise ImageError(f"{path} is a link to a directory", fix="copy the directory into the handler's")
+            yield from _walk(path)
+        elif path.is_file():
+            yield path
