@@ -1,0 +1,48 @@
+"""What all components share: a type token, errors without a traceback, and settings of the stack over the program's."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pulumi
+
+from infra.spec.errors import PilotlightError
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn an error of ours into one that the engine prints as it stands, without a traceback."""
+    try:
+        yield
+    except PilotlightError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def token(kind: str) -> str:
+    """The type token of a component, such as `pilotlight:index:ModelEndpoint`."""
+    return f"pilotlight:index:{kind}"
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Only what was set: a default belongs to the spec, not to the signature."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def with_overrides(section: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` under the stack's own settings, `pilotlight:<section>: {<name>: {...}}`; nested settings are merged."""
+    sections = pulumi.Config("pilotlight").get_object(section) or {}
+    if not isinstance(sections, dict):
+        raise PilotlightError(
+            f"the setting pilotlight:{section} is {type(sections).__name__}",
+            wanted="a mapping of names to settings",
+        )
+    return _merge(values, sections.get(name) or {})
+
+
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        below = below.model_dump(exclude_unset=True) if hasattr(below, "model_dump") else below
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
