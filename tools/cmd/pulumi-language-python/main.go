@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,17 +18,8 @@ import (
 )
 
 func main() {
-	// The engine adds logging and tracing flags that this host has no use for.
-	for _, name := range []string{"tracing", "otel-endpoint"} {
-		flag.String(name, "", "accepted and ignored")
-	}
-	for _, name := range []string{"logtostderr", "logflow"} {
-		flag.Bool(name, false, "accepted and ignored")
-	}
-	flag.Int("v", 0, "accepted and ignored")
-	flag.Parse()
-
-	h := &host{engine: flag.Arg(0), programs: newChildren(), plugins: newChildren()}
+	// The engine's address comes last, after logging and tracing flags that this host has no use for.
+	h := &host{engine: os.Args[len(os.Args)-1], programs: newChildren(), plugins: newChildren()}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	gone := watchParent()
