@@ -1,0 +1,5 @@
+import sys
+
+from infra.localcloud.daemon.main import main
+
+sys.exit(main())
