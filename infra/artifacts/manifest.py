@@ -15,6 +15,7 @@ BLOBS = "weights/blobs/sha256/"
 MANIFESTS = "weights/manifests/"
 CLAIMS = "weights/claims/"
 VERSION = 1
+_DELETE_IT = "Delete that object, run `pulumi refresh`, then `pulumi up`: it is written again."
 
 
 class ManifestError(PilotlightError):
@@ -70,7 +71,7 @@ def parse(raw: bytes, key: str) -> Manifest:
     if claimed != files.digest:
         raise ManifestError(
             f"{key} claims digest {claimed} but its files make {files.digest}",
-            fix="Run `pulumi refresh`, then `pulumi up`.",
+            fix=_DELETE_IT,
         )
     return files
 
