@@ -1,0 +1,120 @@
+"""/v2/serverless/{id}/workers/{workerId}/logs: server-sent events, resumable where a client left off."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from infra.localcloud.runpod.model import LogLine
+from infra.localcloud.runpod.rest import query
+from infra.localcloud.runpod.rest.access import RATE_HEADERS
+from infra.localcloud.runpod.rest.problems import invalid, not_found
+from infra.localcloud.runpod.rest.service import RestService
+from infra.localcloud.runpod.rest.times import fine_timestamp, parse_timestamp
+
+MAX_TAIL = 5000
+KEEP_ALIVE_S = 15.0
+
+
+class LogHandlers:
+    def __init__(self, service: RestService) -> None:
+        self._service = service
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Past lines, then new ones until the worker is gone, the client leaves or the local cloud stops."""
+        service = self._service
+        endpoint_id, worker_id = (
+            service.endpoint(request.match_info["id"])["id"],
+            request.match_info["workerId"],
+        )
+        source = query.one(request, "source", ("container", "system"))
+        tail = query.whole(request, "tail", 0, MAX_TAIL)
+        since = query.moment(request, "since")
+        after, last_seq = _resume_point(request, since)
+        try:
+            lines = service.fleet.logs(
+                endpoint_id,
+                worker_id,
+                tail=MAX_TAIL if after else 100 if tail is None else tail,
+                after=after,
+                follow=True,
+            )
+            first = None
+            if worker_id not in {worker.id for worker in service.fleet.workers(endpoint_id)}:
+                # Not there now: either one that is gone, whose lines may still be kept, or none that ever was.
+                first = await anext(lines, None)
+        except KeyError:
+            raise not_found("worker") from None
+        rate_headers = request[RATE_HEADERS]
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-cache",
+                "Connection": "keep-alive",
+                "X-Accel-Buffering": "no",
+                **rate_headers,
+            }
+        )
+        await response.prepare(request)
+        try:
+            async for line in self._until_closing(lines, first, response):
+                if (source is None or line.source == source) and line.seq > last_seq:
+                    await response.write(_event(line))
+        except (ConnectionError, KeyError):
+            pass
+        return response
+
+    async def _until_closing(
+        self, lines: AsyncIterator[LogLine], first: LogLine | None, response: web.StreamResponse
+    ) -> AsyncIterator[LogLine]:
+        """The lines, with a comment sent whenever none has come for a while: writing is how a gone client shows."""
+        if first is not None:
+            yield first
+        closing = asyncio.ensure_future(self._service.closing.wait())
+        coming: asyncio.Future[LogLine | None] = asyncio.ensure_future(_next(lines))
+        quiet = asyncio.ensure_future(self._service.clock.sleep(KEEP_ALIVE_S))
+        try:
+            while not closing.done():
+                waited_for: list[asyncio.Future[Any]] = [closing, coming, quiet]
+                await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    line = coming.result()
+                    if line is None:
+                        return
+                    yield line
+                    coming = asyncio.ensure_future(_next(lines))
+                elif quiet.done():
+                    await response.write(b": keep-alive\n\n")
+                    quiet = asyncio.ensure_future(self._service.clock.sleep(KEEP_ALIVE_S))
+        finally:
+            tasks = (closing, coming, quiet)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _next(lines: AsyncIterator[LogLine]) -> LogLine | None:
+    return await anext(lines, None)
+
+
+def _resume_point(request: web.Request, since: float | None) -> tuple[tuple[float, int] | None, int]:
+    """Where to go on, and the number of the last line already seen. Last-Event-ID goes before `since`.
+
+    The time alone bounds what is fetched: an id's time is rounded down, so comparing pairs would repeat or lose a line.
+    """
+    last_id = request.headers.get("Last-Event-ID")
+    if not last_id:
+        return (None if since is None else (since, -1)), -1
+    moment, _, seq = last_id.partition("/")
+    try:
+        return (parse_timestamp(moment), -1), int(seq or -1)
+    except ValueError as error:
+        raise invalid([f"Last-Event-ID: '{last_id}' is not valid date-time"]) from error
+
+
+def _event(line: LogLine) -> bytes:
+    ts = fine_timestamp(line.ts)
+    data = json.dumps({"ts": ts, "source": line.source, "line": line.line})
+    return f"id: {ts}/{line.seq:012d}\ndata: {data}\n\n".encode()

@@ -1,0 +1,160 @@
+"""From a request body to a stored endpoint: defaults, partial updates, and the rules that no schema can say."""
+
+from typing import Any
+
+from infra.localcloud.runpod.rest.offers import Offers
+from infra.localcloud.runpod.rest.problems import Problem, bad_request, not_found
+
+# A change of one of these makes a release; the name is the one that RunPod's release diff uses.
+CONTAINER_FIELDS = {
+    "image": "template.imageName",
+    "args": "template.dockerArgs",
+    "disk": "template.containerDiskInGb",
+    "ports": "template.ports",
+    "env": "template.env",
+    "registry": "template.containerRegistryAuthId",
+}
+
+_DEFAULT_DISK_GB = 20
+# The description says that an omitted timeout is 300000; the server has been seen to store 0.
+_OMITTED_TIMEOUT = 0
+_PLAIN_FIELDS = (
+    "name",
+    *CONTAINER_FIELDS,
+    "scaling",
+    "dataCenterIds",
+    "networkVolumes",
+    "timeout",
+    "flashboot",
+)
+
+
+def new_endpoint(body: dict[str, Any], offers: Offers) -> dict[str, Any]:
+    """A validated create body as the endpoint to store, without id, times and version. Raises Problem."""
+    if ("gpu" in body) == ("cpu" in body):
+        raise bad_request("exactly one of gpu or cpu must be specified")
+    endpoint: dict[str, Any] = {
+        "type": body["type"],
+        "args": "",
+        "disk": _DEFAULT_DISK_GB,
+        "ports": [],
+        "env": {},
+        "registry": None,
+        "workers": {"min": 0, "max": 3, "idleTimeout": 10},
+        "dataCenterIds": [],
+        "networkVolumes": [],
+        "timeout": _OMITTED_TIMEOUT,
+        "flashboot": "OFF",
+    }
+    if "gpu" in body:
+        endpoint["gpu"] = {"count": 1, "allowedCudaVersions": [], "minCudaVersion": None}
+    else:
+        endpoint["cpu"] = []
+    return changed_endpoint(endpoint, body, offers)
+
+
+def changed_endpoint(old: dict[str, Any], body: dict[str, Any], offers: Offers) -> dict[str, Any]:
+    """The endpoint with a validated update body taken over. Raises Problem; `old` stays as it is."""
+    if "templateId" in body:
+        raise not_found(f"template '{body['templateId']}'")
+    _check_family(old, body)
+    new = dict(old)
+    for name in _PLAIN_FIELDS:
+        if name in body:
+            new[name] = body[name]
+    new["registry"] = new["registry"] or None
+    new["workers"] = old["workers"] | _whole_numbers(body.get("workers", {}))
+    for name in ("disk", "timeout"):
+        new[name] = int(new[name])
+    if "requestCount" in new["scaling"]:
+        new["scaling"] = new["scaling"] | {"requestCount": int(new["scaling"]["requestCount"])}
+    if "gpu" in body:
+        new["gpu"] = _gpu(old["gpu"], body["gpu"], offers)
+    if "cpu" in body:
+        new["cpu"] = [_cpu(entry, offers) for entry in body["cpu"]]
+    _check(new, body, offers)
+    return new
+
+
+def idle_timeout_applies(endpoint: dict[str, Any]) -> bool:
+    return not (endpoint["type"] == "QUEUE" and endpoint["scaling"]["type"] == "REQUEST_COUNT")
+
+
+def _check_family(old: dict[str, Any], body: dict[str, Any]) -> None:
+    if "gpu" in body and "cpu" in body:
+        raise bad_request("exactly one of gpu or cpu must be specified")
+    for wanted, present in (("gpu", "cpu"), ("cpu", "gpu")):
+        if wanted in body and present in old:
+            raise bad_request(
+                f"{wanted} cannot be set on a {present.upper()} endpoint: its compute family is immutable"
+            )
+
+
+def _gpu(old: dict[str, Any], body: dict[str, Any], offers: Offers) -> dict[str, Any]:
+    new = old | body
+    if "pools" in body:
+        new["excludedTypes"] = _excluded(body["pools"], body.get("excludedTypes", []), offers)
+    new["count"] = int(new["count"])
+    new["minCudaVersion"] = new["minCudaVersion"] or None
+    if new["allowedCudaVersions"] and new["minCudaVersion"]:
+        raise bad_request("gpu.allowedCudaVersions and gpu.minCudaVersion are mutually exclusive")
+    return new
+
+
+def _excluded(pools: list[str], excluded: list[str], offers: Offers) -> list[str]:
+    types: set[str] = set()
+    for name in pools:
+        members = offers.pool(name)
+        if not members:
+            known = ", ".join(offers.pool_usd_per_second)
+            raise bad_request(f"gpu.pools: unknown GPU pool '{name}'; valid pools are {known}")
+        types |= {gpu.id for gpu in members}
+    names = list(dict.fromkeys(name.strip() for name in excluded))
+    for name in names:
+        if name not in types:
+            raise bad_request(f"gpu.excludedTypes: '{name}' is not a GPU type in the selected pools")
+    if types == set(names):
+        raise bad_request("gpu.excludedTypes: the selection leaves no GPU type")
+    return names
+
+
+def _cpu(entry: dict[str, Any], offers: Offers) -> dict[str, Any]:
+    flavor = offers.cpus.get(entry["id"])
+    vcpu = int(entry["vcpuCount"])
+    if flavor is None:
+        known = ", ".join(offers.cpus)
+        raise bad_request(f"cpu: unknown CPU flavor '{entry['id']}'; valid flavors are {known}")
+    if vcpu & (vcpu - 1):
+        raise bad_request(f"cpu: vcpuCount {vcpu} is not a power of two")
+    if not flavor.vcpu_min <= vcpu <= flavor.vcpu_max:
+        raise bad_request(
+            f"cpu: vcpuCount {vcpu} is not between {flavor.vcpu_min} and {flavor.vcpu_max} for '{flavor.id}'"
+        )
+    return {"id": flavor.id, "vcpuCount": vcpu, "memory": vcpu * flavor.ram_gb_per_vcpu}
+
+
+def _check(new: dict[str, Any], body: dict[str, Any], offers: Offers) -> None:
+    if new["type"] == "LOAD_BALANCER" and new["scaling"]["type"] != "REQUEST_COUNT":
+        raise bad_request("load balancing endpoints only support REQUEST_COUNT scaling")
+    if "idleTimeout" in body.get("workers", {}) and not idle_timeout_applies(new):
+        raise Problem(422, "idleTimeout does not apply to queue-based endpoints scaling on requestCount")
+    if new["workers"]["max"] < new["workers"]["min"]:
+        raise bad_request(
+            f"workers.max ({new['workers']['max']}) must not be less than workers.min ({new['workers']['min']})"
+        )
+    if not new["image"]:
+        raise bad_request("image must not be empty")
+    if new["timeout"] < 0:
+        raise bad_request("timeout must not be negative")
+    for name in body.get("dataCenterIds", []):
+        if name not in offers.data_centers:
+            known = ", ".join(sorted(offers.data_centers))
+            raise bad_request(f"dataCenterIds: unknown data center '{name}'; valid data centers are {known}")
+    if body.get("networkVolumes"):
+        raise bad_request(f"networkVolumes: network volume '{body['networkVolumes'][0]}' does not exist")
+    if body.get("registry"):
+        raise bad_request(f"registry: registry credential '{body['registry']}' does not exist")
+
+
+def _whole_numbers(values: dict[str, Any]) -> dict[str, int]:
+    return {name: int(value) for name, value in values.items()}

@@ -1,0 +1,109 @@
+"""The table of RunPod's REST v2: which path and method is served by what, and which comes later."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from infra.localcloud.runpod.rest.access import guarded
+from infra.localcloud.runpod.rest.admin import AdminHandlers
+from infra.localcloud.runpod.rest.billing import BillingHandlers
+from infra.localcloud.runpod.rest.catalog import CatalogHandlers
+from infra.localcloud.runpod.rest.endpoints import EndpointHandlers
+from infra.localcloud.runpod.rest.logs import LogHandlers
+from infra.localcloud.runpod.rest.problems import Problem, method_not_allowed, not_found
+from infra.localcloud.runpod.rest.service import RestService
+
+# Collections of REST v2. Job routes are /v2/{endpoint id}/…, so no endpoint may have one of these as its id.
+COLLECTIONS = (
+    *("account", "pods", "clusters", "serverless", "templates"),
+    *("network-volumes", "registries", "catalog", "billing"),
+)
+
+# In RunPod's description, not served here yet.
+LATER: dict[str, tuple[str, ...]] = {
+    "/v2/account/ssh-keys": ("GET", "PUT"),
+    "/v2/pods": ("GET", "POST"),
+    "/v2/pods/{id}": ("GET", "PATCH", "DELETE"),
+    "/v2/pods/{id}/logs": ("GET",),
+    "/v2/pods/{id}/action": ("POST",),
+    "/v2/clusters": ("GET", "POST"),
+    "/v2/clusters/{id}": ("GET", "PATCH", "DELETE"),
+    "/v2/clusters/{id}/pods": ("GET",),
+    "/v2/templates": ("GET", "POST"),
+    "/v2/templates/{id}": ("GET", "PATCH", "DELETE"),
+    "/v2/network-volumes": ("GET", "POST"),
+    "/v2/network-volumes/{id}": ("GET", "PATCH", "DELETE"),
+    "/v2/registries": ("GET", "POST"),
+    "/v2/registries/delegations": ("GET", "POST"),
+    "/v2/registries/delegations/{id}": ("DELETE",),
+    "/v2/registries/{id}": ("GET", "DELETE"),
+    "/v2/catalog/templates": ("GET",),
+    "/v2/billing/pods": ("GET",),
+    "/v2/billing/endpoints": ("GET",),
+    "/v2/billing/network-volumes": ("GET",),
+    "/v2/billing/clusters": ("GET",),
+}
+
+
+def routes(service: RestService) -> list[web.RouteDef]:
+    """Everything under the collections of /v2, and /_local. Mount them before the job API's `/v2/{id}/…`."""
+    limited = [(path, _by_method(methods)) for path, methods in _served(service).items()]
+    limited += [(path, _by_method(dict.fromkeys(methods, _later))) for path, methods in LATER.items()]
+    limited.append((f"/v2/{{collection:{'|'.join(COLLECTIONS)}}}{{rest:(/.*)?}}", _unknown))
+    local = [(path, _by_method(methods)) for path, methods in _local(service).items()]
+    return [
+        *(
+            web.route("*", path, guarded(handler, service.api_key, service.limiter))
+            for path, handler in limited
+        ),
+        *(web.route("*", path, guarded(handler, service.api_key, None)) for path, handler in local),
+    ]
+
+
+def _served(service: RestService) -> dict[str, dict[str, Handler]]:
+    endpoints, logs = EndpointHandlers(service), LogHandlers(service)
+    catalog, billing = CatalogHandlers(service), BillingHandlers(service)
+    return {
+        "/v2/serverless": {"GET": endpoints.list, "POST": endpoints.create},
+        "/v2/serverless/{id}": {"GET": endpoints.get, "PATCH": endpoints.update, "DELETE": endpoints.delete},
+        "/v2/serverless/{id}/workers": {"GET": endpoints.workers},
+        "/v2/serverless/{id}/releases": {"GET": endpoints.releases},
+        "/v2/serverless/{id}/workers/{workerId}/logs": {"GET": logs.stream},
+        "/v2/catalog/gpus": {"GET": catalog.gpus},
+        "/v2/catalog/gpus/{id}": {"GET": catalog.gpu},
+        "/v2/catalog/cpus": {"GET": catalog.cpus},
+        "/v2/catalog/cpus/{id}": {"GET": catalog.cpu},
+        "/v2/catalog/datacenters": {"GET": catalog.data_centers},
+        "/v2/catalog/datacenters/{id}": {"GET": catalog.data_center},
+        "/v2/billing": {"GET": billing.everything},
+        "/v2/billing/serverless": {"GET": billing.serverless},
+    }
+
+
+def _local(service: RestService) -> dict[str, dict[str, Handler]]:
+    admin = AdminHandlers(service)
+    return {
+        "/_local/settings": {"GET": admin.settings, "POST": admin.change_settings},
+        "/_local/faults": {"GET": admin.faults, "POST": admin.set_faults},
+    }
+
+
+def _by_method(methods: dict[str, Handler]) -> Handler:
+    async def dispatch(request: web.Request) -> web.StreamResponse:
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            raise method_not_allowed(list(methods))
+        return await handler(request)
+
+    return dispatch
+
+
+async def _later(request: web.Request) -> web.StreamResponse:
+    raise Problem(
+        501,
+        f"{request.method} {request.path} comes later: the local cloud serves /v2/serverless, /v2/catalog/gpus, "
+        "/v2/catalog/cpus, /v2/catalog/datacenters, /v2/billing and /v2/billing/serverless",
+    )
+
+
+async def _unknown(request: web.Request) -> web.StreamResponse:
+    raise not_found("resource")
