@@ -4,8 +4,9 @@ from typing import Any
 
 from aiohttp import web
 
+from infra.catalog import CpuFlavor, DataCenter
 from infra.localcloud.runpod.rest import query
-from infra.localcloud.runpod.rest.offers import CpuFlavor, DataCenter, GpuType
+from infra.localcloud.runpod.rest.offers import GpuType
 from infra.localcloud.runpod.rest.problems import bad_request, invalid, not_found
 from infra.localcloud.runpod.rest.service import RestService
 
@@ -111,7 +112,7 @@ class CatalogHandlers:
             "name": cpu.name,
             "group": cpu.group,
             "vcpu": {"min": cpu.vcpu_min, "max": cpu.vcpu_max},
-            "ramGbPerVcpu": cpu.ram_gb_per_vcpu,
+            "ramGbPerVcpu": cpu.ram_gib_per_vcpu,
             "price": {"securePerVcpu": 0.0, "serverlessPerVcpu": float(self._price(None, 0, 1) * 3600)},
             **_availability(stock, list(self._offers.data_centers)),
         }
@@ -122,7 +123,7 @@ class CatalogHandlers:
             "name": center.id,
             "region": center.region,
             "globalNetwork": False,
-            "networkVolumeTypes": ["STANDARD"] if center.has_volumes else [],
+            "networkVolumeTypes": ["STANDARD"] if center.s3 else [],
             "compliance": [],
         }
         if "GPU_AVAILABILITY" in include:

@@ -104,11 +104,10 @@ def _gpu(old: dict[str, Any], body: dict[str, Any], offers: Offers) -> dict[str,
 def _excluded(pools: list[str], excluded: list[str], offers: Offers) -> list[str]:
     types: set[str] = set()
     for name in pools:
-        members = offers.pool(name)
-        if not members:
-            known = ", ".join(offers.pool_usd_per_second)
+        if name not in offers.pools:
+            known = ", ".join(offers.pools)
             raise bad_request(f"gpu.pools: unknown GPU pool '{name}'; valid pools are {known}")
-        types |= {gpu.id for gpu in members}
+        types.update(offers.pools[name])
     names = list(dict.fromkeys(name.strip() for name in excluded))
     for name in names:
         if name not in types:
@@ -130,7 +129,7 @@ def _cpu(entry: dict[str, Any], offers: Offers) -> dict[str, Any]:
         raise bad_request(
             f"cpu: vcpuCount {vcpu} is not between {flavor.vcpu_min} and {flavor.vcpu_max} for '{flavor.id}'"
         )
-    return {"id": flavor.id, "vcpuCount": vcpu, "memory": vcpu * flavor.ram_gb_per_vcpu}
+    return {"id": flavor.id, "vcpuCount": vcpu, "memory": int(vcpu * flavor.ram_gib_per_vcpu)}
 
 
 def _check(new: dict[str, Any], body: dict[str, Any], offers: Offers) -> None:

@@ -1,11 +1,10 @@
-"""What the local RunPod has on offer: GPU pools and their types, CPU flavors, data centers, prices."""
+"""What the local RunPod has on offer: the catalog's GPU pools, CPU flavors and data centers, at its current prices."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 
-import yaml
+from infra import catalog
 
 
 @dataclass(frozen=True)
@@ -14,68 +13,43 @@ class GpuType:
     name: str
     pool: str
     memory_gb: int
-
-
-@dataclass(frozen=True)
-class CpuFlavor:
-    id: str
-    name: str
-    group: str
-    ram_gb_per_vcpu: int
-    vcpu_min: int
-    vcpu_max: int
-
-
-@dataclass(frozen=True)
-class DataCenter:
-    id: str
-    region: str
-    has_volumes: bool
+    usd_per_second: Decimal | None
 
 
 @dataclass(frozen=True)
 class Offers:
     gpus: dict[str, GpuType]
-    cpus: dict[str, CpuFlavor]
-    data_centers: dict[str, DataCenter]
-    pool_usd_per_second: dict[str, Decimal | None]
+    pools: dict[str, tuple[str, ...]]
+    cpus: dict[str, catalog.CpuFlavor]
+    data_centers: dict[str, catalog.DataCenter]
     usd_per_vcpu_second: Decimal
 
-    def pool(self, name: str) -> list[GpuType]:
-        """The pool's types; empty for a pool that does not exist."""
-        return [gpu for gpu in self.gpus.values() if gpu.pool == name]
-
     def usd_per_second(self, gpu_type_id: str | None, gpu_count: int, vcpu: int) -> Decimal:
-        """The price of one worker by `data/catalog.yaml`; a GPU type without a published price costs nothing here."""
+        """The price of one worker. A GPU type that the price book lacks costs nothing here."""
         if gpu_type_id is None:
             return self.usd_per_vcpu_second * vcpu
         gpu = self.gpus.get(gpu_type_id)
-        rate = self.pool_usd_per_second[gpu.pool] if gpu else None
-        return (rate or Decimal(0)) * gpu_count
+        return (gpu and gpu.usd_per_second or Decimal(0)) * gpu_count
 
 
 @cache
 def load() -> Offers:
-    raw = yaml.safe_load((Path(__file__).parent / "data" / "catalog.yaml").read_text())
-    vcpu_min, vcpu_max = raw["cpus"]["vcpu"]
-    volumes = set(raw["volume_data_centers"].split())
+    facts = catalog.load()
+    prices = facts.prices()
+    priced = set(prices.gpus("runpod"))
+    gpus = {}
+    for pool, types in facts.runpod_pools.items():
+        for id in types:
+            gpu = facts.gpu_of_runpod_type(id)
+            if gpu is None:
+                continue
+            price = prices.usd_per_gpu_hour("runpod", gpu.name) / 3600 if gpu.name in priced else None
+            name = id.removeprefix("NVIDIA ").removeprefix("GeForce ")
+            gpus[id] = GpuType(id, name, pool, gpu.vram_gib, price)
     return Offers(
-        gpus={
-            id: GpuType(id, name, pool, memory)
-            for pool, entry in raw["pools"].items()
-            for id, (name, memory) in entry["types"].items()
-        },
-        cpus={
-            id: CpuFlavor(id, name, group, ram, vcpu_min, vcpu_max)
-            for id, (name, group, ram) in raw["cpus"]["flavors"].items()
-        },
-        data_centers={
-            id: DataCenter(id, raw["regions"][id.split("-")[0]], id in volumes)
-            for id in raw["data_centers"].split()
-        },
-        pool_usd_per_second={
-            pool: Decimal(entry["usd_per_second"]) if entry["usd_per_second"] else None
-            for pool, entry in raw["pools"].items()
-        },
-        usd_per_vcpu_second=Decimal(raw["cpus"]["usd_per_vcpu_hour"]) / 3600,
+        gpus=gpus,
+        pools=facts.runpod_pools,
+        cpus=facts.cpu_flavors,
+        data_centers=facts.data_centers,
+        usd_per_vcpu_second=prices.usd_per_vcpu_hour("runpod") / 3600,
     )
