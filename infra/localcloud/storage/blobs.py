@@ -1,10 +1,10 @@
 """What the registry keeps on disk: blobs by digest, uploads in progress, and which repository holds what.
 
-    blobs/sha256/<hex>                       content, written once, never changed
-    uploads/<uuid>                           bytes received so far; survives a restart, and so can be resumed
-    repositories/<name>/_blobs/<hex>         empty: the repository holds this blob
-    repositories/<name>/_manifests/<hex>     the manifest's media type; its bytes are a blob
-    repositories/<name>/_tags/<tag>          the digest that the tag names
+    blobs/<algorithm>/<hex>                              content, written once, never changed
+    uploads/<uuid>                                       bytes received so far; survives a restart, so can be resumed
+    repositories/<name>/_blobs/<algorithm>-<hex>         empty: the repository holds this blob
+    repositories/<name>/_manifests/<algorithm>-<hex>     the manifest's media type; its bytes are a blob
+    repositories/<name>/_tags/<tag>                      the digest that the tag names
 
 Everything that counts is written beside its place, synced and renamed into it, so a crash leaves the old state or the
 new one. Names are checked by the routes before they come here.
@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 STALE_UPLOAD_S = 24 * 3600
 
 
@@ -48,8 +48,11 @@ class Upload:
         self._hash.update(chunk)
         self.size += len(chunk)
 
-    def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
+    def digest(self, algorithm: str) -> str:
+        if algorithm == "sha256":
+            return f"sha256:{self._hash.hexdigest()}"
+        with self.path.open("rb") as received:
+            return f"{algorithm}:{hashlib.file_digest(received, algorithm).hexdigest()}"
 
     def sync(self) -> None:
         os.fsync(self._file.fileno())
@@ -61,17 +64,16 @@ class Upload:
 class BlobStore:
     """The files below `root`. All methods are synchronous; only `finish` and a resumed `upload` take long.
 
-    Digests that are not `sha256:<64 hex digits>` and names with a `..` are a ValueError here; the routes and the read
-    API of the registry check first.
+    What is no digest, and a name with `..`, is a ValueError here; the routes and the read API check first.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._blobs = root / "blobs" / "sha256"
+        self._blobs = root / "blobs"
         self._uploads = root / "uploads"
         self._repositories = root / "repositories"
         self._open: dict[str, Upload] = {}
-        for folder in (self._blobs, self._uploads, self._repositories):
+        for folder in (self._blobs / "sha256", self._blobs / "sha512", self._uploads, self._repositories):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._sweep()
 
@@ -79,28 +81,21 @@ class BlobStore:
 
     def blob_path(self, digest: str) -> Path | None:
         """The file with the content of `digest`, whichever repository holds it."""
-        path = self._blobs / _hex(digest)
+        path = self._content(digest)
         return path if path.is_file() else None
 
     def holds(self, repo: str, digest: str) -> bool:
-        return (self._repo(repo) / "_blobs" / _hex(digest)).exists() and self.blob_path(digest) is not None
+        return (self._repo(repo) / "_blobs" / _marker(digest)).exists() and self.blob_path(digest) is not None
 
     def link(self, repo: str, digest: str) -> None:
-        marker = self._repo(repo) / "_blobs" / _hex(digest)
+        marker = self._repo(repo) / "_blobs" / _marker(digest)
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
 
     def unlink(self, repo: str, digest: str) -> None:
         """The repository forgets the blob; the last one to do so deletes its content."""
-        (self._repo(repo) / "_blobs" / _hex(digest)).unlink(missing_ok=True)
+        (self._repo(repo) / "_blobs" / _marker(digest)).unlink(missing_ok=True)
         self._collect(digest)
-
-    def put(self, content: bytes) -> str:
-        """Store small content whole; returns its digest."""
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if self.blob_path(digest) is None:
-            _write(self._blobs / _hex(digest), content)
-        return digest
 
     # Uploads
 
@@ -120,14 +115,15 @@ class BlobStore:
 
     def finish(self, upload: Upload, repo: str, digest: str) -> None:
         """Make the upload a blob of `repo`. Raises DigestMismatch, and drops the upload, if it is other content."""
-        if upload.digest() != digest:
+        received = upload.digest(digest.partition(":")[0])
+        if received != digest:
             self.abort(upload)
-            raise DigestMismatch(f"received {upload.digest()} ({upload.size} bytes)")
+            raise DigestMismatch(f"received {received} ({upload.size} bytes)")
         upload.sync()
         upload.close()
         self._open.pop(upload.uuid, None)
-        os.replace(upload.path, self._blobs / _hex(digest))
-        _sync_folder(self._blobs)
+        os.replace(upload.path, self._content(digest))
+        _sync_folder(self._content(digest).parent)
         self.link(repo, digest)
 
     def abort(self, upload: Upload) -> None:
@@ -137,12 +133,13 @@ class BlobStore:
 
     # Manifests and tags
 
-    def put_manifest(self, repo: str, media_type: str, content: bytes, tag: str | None) -> str:
-        digest = self.put(content)
-        _write(self._repo(repo) / "_manifests" / _hex(digest), media_type.encode())
+    def put_manifest(self, repo: str, digest: str, media_type: str, content: bytes, tag: str | None) -> None:
+        """The caller has checked that `digest` is that of `content`."""
+        if self.blob_path(digest) is None:
+            _write(self._content(digest), content)
+        _write(self._repo(repo) / "_manifests" / _marker(digest), media_type.encode())
         if tag is not None:
             _write(self._repo(repo) / "_tags" / tag, digest.encode())
-        return digest
 
     def resolve(self, repo: str, reference: str) -> str | None:
         """The digest of a tag, or the digest itself; None for an unknown tag."""
@@ -159,7 +156,7 @@ class BlobStore:
             return None
         path = self.blob_path(digest)
         with contextlib.suppress(FileNotFoundError):
-            media_type = (self._repo(repo) / "_manifests" / _hex(digest)).read_text()
+            media_type = (self._repo(repo) / "_manifests" / _marker(digest)).read_text()
             return (media_type, path.read_bytes()) if path else None
         return None
 
@@ -168,7 +165,7 @@ class BlobStore:
 
     def delete_manifest(self, repo: str, digest: str) -> None:
         """The manifest and every tag that names it."""
-        (self._repo(repo) / "_manifests" / _hex(digest)).unlink(missing_ok=True)
+        (self._repo(repo) / "_manifests" / _marker(digest)).unlink(missing_ok=True)
         for tag in self.tags(repo):
             if self.resolve(repo, tag) == digest:
                 self.delete_tag(repo, tag)
@@ -177,9 +174,10 @@ class BlobStore:
     def manifests(self, repo: str) -> Iterator[tuple[str, str, bytes]]:
         """(digest, media type, bytes) of every manifest, by digest."""
         for name in _names(self._repo(repo) / "_manifests"):
-            found = self.manifest(repo, f"sha256:{name}")
+            digest = name.replace("-", ":")
+            found = self.manifest(repo, digest)
             if found:
-                yield f"sha256:{name}", *found
+                yield digest, *found
 
     def tags(self, repo: str) -> list[str]:
         return _names(self._repo(repo) / "_tags")
@@ -201,12 +199,14 @@ class BlobStore:
             raise ValueError(f"not a repository name: {repo!r}")
         return self._repositories / repo
 
+    def _content(self, digest: str) -> Path:
+        return self._blobs.joinpath(*_marker(digest).split("-"))
+
     def _collect(self, digest: str) -> None:
-        name = _hex(digest)
         for kind in ("_blobs", "_manifests"):
-            if any(self._repositories.rglob(f"{kind}/{name}")):
+            if any(self._repositories.rglob(f"{kind}/{_marker(digest)}")):
                 return
-        (self._blobs / name).unlink(missing_ok=True)
+        self._content(digest).unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         oldest = time.time() - STALE_UPLOAD_S
@@ -217,10 +217,10 @@ class BlobStore:
             path.unlink(missing_ok=True)
 
 
-def _hex(digest: str) -> str:
+def _marker(digest: str) -> str:
     if not DIGEST.fullmatch(digest):
-        raise ValueError(f"not a sha256 digest: {digest!r}")
-    return digest.removeprefix("sha256:")
+        raise ValueError(f"not a digest: {digest!r}")
+    return digest.replace(":", "-")
 
 
 def _names(folder: Path) -> list[str]:

@@ -98,12 +98,12 @@ async def _check_names(request: web.Request, handler: Handler) -> web.StreamResp
     if "name" in parts and not NAME.fullmatch(parts["name"]):
         raise RegistryError(400, "NAME_INVALID", f"not a repository name: {parts['name']}")
     if "digest" in parts and not DIGEST.fullmatch(parts["digest"]):
-        raise RegistryError(400, "DIGEST_INVALID", f"not a sha256 digest: {parts['digest']}")
+        raise RegistryError(400, "DIGEST_INVALID", f"not a digest: {parts['digest']}")
     reference = parts.get("reference")
     if reference is None or TAG.fullmatch(reference) or DIGEST.fullmatch(reference):
         return await handler(request)
     code = "DIGEST_INVALID" if ":" in reference else "TAG_INVALID"
-    raise RegistryError(400, code, f"neither a tag nor a sha256 digest: {reference}")
+    raise RegistryError(400, code, f"neither a tag nor a digest: {reference}")
 
 
 def _page(request: web.Request, key: str, names: list[str], more: dict[str, str]) -> web.Response:

@@ -27,7 +27,8 @@ class _Manifests:
 
     async def read(self, request: web.Request) -> web.Response:
         media_type, content = self._found(request)
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        reference = request.match_info["reference"]
+        digest = reference if ":" in reference else _digest("sha256", content)
         headers = {"Content-Type": media_type, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
         return web.Response(body=content, headers=headers)
 
@@ -37,11 +38,11 @@ class _Manifests:
         manifest = _parse(content)
         media_type = _media_type(request, manifest)
         self._check_references(name, manifest)
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         by_digest = ":" in reference
+        digest = _digest(reference.partition(":")[0] if by_digest else "sha256", content)
         if by_digest and reference != digest:
             raise RegistryError(400, "DIGEST_INVALID", f"announced {reference}, received {digest}")
-        self.store.put_manifest(name, media_type, content, None if by_digest else reference)
+        self.store.put_manifest(name, digest, media_type, content, None if by_digest else reference)
         headers = {"Location": f"/v2/{name}/manifests/{digest}", "Docker-Content-Digest": digest}
         subject = _descriptor_digest(manifest.get("subject"))
         if subject:
@@ -95,6 +96,10 @@ class _Manifests:
                 raise _unknown(_required_digest(child))
 
 
+def _digest(algorithm: str, content: bytes) -> str:
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+
+
 def _parse(content: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(content)
@@ -118,9 +123,7 @@ def _media_type(request: web.Request, manifest: dict[str, Any]) -> str:
 def _required_digest(descriptor: Any) -> str:
     digest = _descriptor_digest(descriptor)
     if digest is None:
-        raise RegistryError(
-            400, "MANIFEST_INVALID", f"a descriptor has no sha256 digest: {json.dumps(descriptor)}"
-        )
+        raise RegistryError(400, "MANIFEST_INVALID", f"a descriptor has no digest: {json.dumps(descriptor)}")
     return digest
 
 

@@ -43,12 +43,7 @@ class _Blobs:
     async def start(self, request: web.Request) -> web.Response:
         name, query = request.match_info["name"], request.query
         mount, source = query.get("mount", ""), query.get("from", "")
-        if (
-            DIGEST.fullmatch(mount)
-            and source
-            and ".." not in source
-            and self.store.holds(source.strip("/"), mount)
-        ):
+        if DIGEST.fullmatch(mount) and self._mountable(mount, source):
             self.store.link(name, mount)
             return _created(name, mount)
         upload = self.store.begin()
@@ -76,6 +71,11 @@ class _Blobs:
         self.store.abort(await self._upload(request))
         return web.Response(status=204)
 
+    def _mountable(self, digest: str, source: str) -> bool:
+        if not source:
+            return self.store.blob_path(digest) is not None
+        return ".." not in source and self.store.holds(source.strip("/"), digest)
+
     def _held(self, request: web.Request) -> tuple[str, str]:
         name, digest = request.match_info["name"], request.match_info["digest"]
         if not self.store.holds(name, digest):
@@ -99,7 +99,7 @@ class _Blobs:
         name, digest = request.match_info["name"], request.query.get("digest", "")
         if not DIGEST.fullmatch(digest):
             raise RegistryError(
-                400, "DIGEST_INVALID", f"the digest parameter must be a sha256 digest, not {digest!r}"
+                400, "DIGEST_INVALID", f"the digest parameter must be a digest, not {digest!r}"
             )
         await self._receive(request, upload)
         upload.busy = True
