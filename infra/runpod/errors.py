@@ -1,0 +1,113 @@
+"""RunPod's refusals as errors that say what to do. One table maps HTTP statuses to them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from infra.spec.errors import PilotlightError
+
+API_KEY_VARIABLE = "RUNPOD_API_KEY"
+_SET_THE_KEY = (
+    f"set {API_KEY_VARIABLE} in the environment, or run "
+    "`pulumi config set --secret pilotlight-runpod:apiKey <key>`"
+)
+
+
+class RunPodError(PilotlightError):
+    """RunPod said no. `status`, `title`, `detail` and `errors` are those of its problem+json answer."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int = 0,
+        title: str = "",
+        detail: str = "",
+        errors: Iterable[str] = (),
+        fix: str = "",
+    ) -> None:
+        super().__init__(what, fix=fix)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.errors = tuple(errors)
+
+
+class NoApiKey(PilotlightError):
+    """There is no credential at all."""
+
+    def __init__(self) -> None:
+        super().__init__("no RunPod API key is configured", fix=_SET_THE_KEY)
+
+
+class Unauthorized(RunPodError):
+    """401: the API key is wrong, revoked, or of another account."""
+
+
+class Forbidden(RunPodError):
+    """403: the key is right but may not do this."""
+
+
+class Missing(RunPodError):
+    """404: there is no such object (any more)."""
+
+
+class Conflict(RunPodError):
+    """409: the object is in a state that does not allow this."""
+
+
+class Rejected(RunPodError):
+    """400 or 422: RunPod does not accept the request as it stands; nothing was changed."""
+
+
+class Retired(RunPodError):
+    """410: this API has been shut down."""
+
+
+class RateLimited(RunPodError):
+    """429 that outlasts the time that the operation has."""
+
+
+class Unavailable(RunPodError):
+    """RunPod cannot be reached, or answers with a server error, after all retries."""
+
+
+class EffectUnknown(RunPodError):
+    """A create was sent and no answer came: it may or may not have been done. Look before sending it again."""
+
+
+_CLASSES: Mapping[int, type[RunPodError]] = {
+    400: Rejected,
+    401: Unauthorized,
+    403: Forbidden,
+    404: Missing,
+    409: Conflict,
+    410: Retired,
+    422: Rejected,
+    429: RateLimited,
+}
+
+_FIXES: Mapping[type[RunPodError], str] = {
+    Unauthorized: f"the key came from %s; {_SET_THE_KEY}",
+    Forbidden: "give the API key read and write access to serverless endpoints (RunPod console, Settings, API Keys)",
+    Retired: "point baseUrl (RUNPOD_API_BASE_URL) at REST v2, https://api.runpod.io",
+}
+
+
+def from_answer(status: int, body: Any, doing: str, key_source: str) -> RunPodError:
+    """The error for an HTTP status of 400 or more. `body` is the parsed problem+json, or any other JSON, or text."""
+    problem = body if isinstance(body, Mapping) else {}
+    title = str(problem.get("title") or "")
+    detail = str(problem.get("detail") or problem.get("error") or problem.get("message") or "")
+    if not problem and isinstance(body, str):
+        detail = body.strip()[:200]
+    raw = problem.get("errors")
+    errors = [str(entry) for entry in raw] if isinstance(raw, list) else []
+    kind = _CLASSES.get(status) or (Unavailable if status >= 500 else RunPodError)
+    said = "; ".join(filter(None, [detail or title, *errors])) or "no explanation"
+    what = f"RunPod refused to {doing} ({status}): {said}"
+    if kind is Unauthorized:
+        what = f"RunPod does not accept the API key (401 while trying to {doing}): {said}"
+    if kind is Unavailable:
+        what = f"RunPod failed to {doing} ({status}): {said}"
+    fix = _FIXES.get(kind, "").replace("%s", key_source)
+    return kind(what, status=status, title=title, detail=detail, errors=errors, fix=fix)
