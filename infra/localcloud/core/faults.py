@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -65,10 +65,17 @@ class Faults:
         self._clock = clock
         self._random = random.Random(seed)
         self._faults: dict[str, Fault] = {}
+        self._listeners: list[Callable[[], None]] = []
         self.replace(faults or {})
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Called when faults are put in force or called off."""
+        self._listeners.append(listener)
 
     def replace(self, faults: dict[str, Fault]) -> None:
         self._faults = {name: fault.model_copy() for name, fault in faults.items()}
+        for listener in self._listeners:
+            listener()
 
     def active(self) -> dict[str, Fault]:
         """By name, with `times` counted down; a spent fault is gone."""

@@ -60,7 +60,8 @@ class LogHandlers:
         await response.prepare(request)
         try:
             async for line in self._until_closing(lines, first, response):
-                if (source is None or line.source == source) and line.seq > last_seq:
+                seen = line.seq <= last_seq or (after is not None and line.ts < after[0])
+                if not seen and source in (None, line.source):
                     await response.write(_event(line))
         except (ConnectionError, KeyError):
             pass

@@ -29,7 +29,7 @@ class Offers:
         if gpu_type_id is None:
             return self.usd_per_vcpu_second * vcpu
         gpu = self.gpus.get(gpu_type_id)
-        return (gpu and gpu.usd_per_second or Decimal(0)) * gpu_count
+        return ((gpu and gpu.usd_per_second) or Decimal(0)) * gpu_count
 
 
 @cache

@@ -4,7 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from infra.localcloud.runpod.rest.access import guarded
-from infra.localcloud.runpod.rest.admin import AdminHandlers
+from infra.localcloud.runpod.rest.faults import FaultHandlers
 from infra.localcloud.runpod.rest.billing import BillingHandlers
 from infra.localcloud.runpod.rest.catalog import CatalogHandlers
 from infra.localcloud.runpod.rest.endpoints import EndpointHandlers
@@ -45,7 +45,7 @@ LATER: dict[str, tuple[str, ...]] = {
 
 
 def routes(service: RestService) -> list[web.RouteDef]:
-    """Everything under the collections of /v2, and /_local. Mount them before the job API's `/v2/{id}/…`."""
+    """Everything under the collections of /v2, and /_local/faults. Mount them before the job API's `/v2/{id}/…`."""
     limited = [(path, _by_method(methods)) for path, methods in _served(service).items()]
     limited += [(path, _by_method(dict.fromkeys(methods, _later))) for path, methods in LATER.items()]
     limited.append((f"/v2/{{collection:{'|'.join(COLLECTIONS)}}}{{rest:(/.*)?}}", _unknown))
@@ -76,14 +76,6 @@ def _served(service: RestService) -> dict[str, dict[str, Handler]]:
         "/v2/catalog/datacenters/{id}": {"GET": catalog.data_center},
         "/v2/billing": {"GET": billing.everything},
         "/v2/billing/serverless": {"GET": billing.serverless},
-    }
-
-
-def _local(service: RestService) -> dict[str, dict[str, Handler]]:
-    admin = AdminHandlers(service)
-    return {
-        "/_local/settings": {"GET": admin.settings, "POST": admin.change_settings},
-        "/_local/faults": {"GET": admin.faults, "POST": admin.set_faults},
     }
 
 

@@ -30,7 +30,11 @@ class ImageResolver(Protocol):
 
 
 class RestService:
-    """The state behind the routes. Bodies come validated by `bodies`; refusals are raised as `Problem`."""
+    """The state behind the routes. Bodies come validated by `bodies`; refusals are raised as `Problem`.
+
+    A meter that is given knows by itself what goes on (`SqlMeter.watch`). The service has new faults of the settings
+    come into force in `faults`.
+    """
 
     def __init__(
         self,
@@ -52,14 +56,13 @@ class RestService:
         self.api_key = api_key
         self.base_url = base_url.rstrip("/")
         self.offers = offers.load()
-        self.meter = meter or SqlMeter(store, clock, self.offers.usd_per_second)
+        self.meter = meter or self._own_meter()
         self.faults = faults or Faults(clock, settings.faults)
         self.limiter = RateLimiter(clock, settings)
         self.closing = asyncio.Event()
         self._images = images
         # Changes of one endpoint wait for each other: a patch must not be lost to another, nor outlive a delete.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.meter.watch(self._going_on)
         self._set_faults = dict(settings.faults)
         settings.on_change(self._settings_changed)
 
@@ -155,6 +158,11 @@ class RestService:
         if self.settings.faults != self._set_faults:
             self._set_faults = dict(self.settings.faults)
             self.faults.replace(self.settings.faults)
+
+    def _own_meter(self) -> SqlMeter:
+        meter = SqlMeter(self.store, self.clock, self.offers.usd_per_second)
+        meter.watch(self._going_on)
+        return meter
 
     def _going_on(self) -> Iterator[Usage]:
         """Workers that are up are billed up to now; those that start, wait for capacity or are broken are not."""
