@@ -12,7 +12,7 @@ from typing import Any
 from images.errors import ImageError
 
 _CONTRACT = "class Model with `def load(self, weights)` and `def predict(self, request)`"
-_TRUSS_KEYWORDS = frozenset({"config", "data_dir", "secrets", "environment", "lazy_data_resolver"})
+_TRUSS_KEYWORDS = frozenset({"config", "data_dir", "secrets", "environment"})
 
 
 class Style(Enum):

@@ -143,7 +143,9 @@ def _walk(directory: Path) -> Iterator[Path]:
             continue
         if path.is_dir():
             if path.is_symlink():
-                raise ImageError(f"{path} is a link to a directory", fix="copy the directory into the handler's")
+                raise ImageError(
+                    f"{path} is a link to a directory", fix="copy the directory into the handler's"
+                )
             yield from _walk(path)
         elif path.is_file():
             yield path

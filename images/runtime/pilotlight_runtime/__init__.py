@@ -1,0 +1,1 @@
+"""What runs inside a worker: weights, the handler contract, and the cloud's own worker SDK. Standard library only."""

@@ -1,0 +1,147 @@
+"""A RunPod worker from start to first job: what can overlap does."""
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
+
+from .contract import Calls, import_class, load
+from .errors import StartError
+from .phases import Phases
+from .runpod_sdk import import_sdk, serve
+
+T = TypeVar("T")
+
+
+def main(directory: str, file: str, class_name: str, streams: bool, config: dict[str, Any]) -> None:
+    """Load the model and serve. The weights come and the SDK is imported in threads, while this one, where libraries
+    expect to be, imports the user's code. A worker that cannot start says why and exits with status 1."""
+    phases = Phases()
+    try:
+        runpod, calls, concurrency = _start(phases, Path(directory), file, class_name, streams, config)
+    except StartError as error:
+        _die(phases, error)
+    phases.ready()
+    serve(runpod, _handler(calls), concurrency)
+
+
+def _start(
+    phases: Phases, directory: Path, file: str, class_name: str, streams: bool, config: dict[str, Any]
+) -> tuple[Any, Calls, int]:
+    concurrency = _concurrency()
+    os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")  # the SDK's default, DEBUG, logs every request's output
+    sdk = _Background(lambda: _measured(phases, "import", import_sdk))
+    weights = _Background(lambda: _weights(phases, directory))
+    try:
+        cls, seconds = _timed(lambda: import_class(directory, file, class_name))
+    except StartError as error:
+        if "partially initialized module" not in str(error):
+            raise
+        sdk.wait()  # two threads met in one package's circular import: go one after the other
+        cls, seconds = _timed(lambda: import_class(directory, file, class_name))
+    path = weights.result()
+    model, more = _timed(lambda: load(cls, path, config, directory))
+    phases.report("load", seconds + more)
+    calls = Calls(model, directory, concurrency=concurrency, streams=streams)
+    return _sdk(sdk), calls, concurrency
+
+
+def _sdk(sdk: "_Background[Any]") -> Any:
+    try:
+        return sdk.result()
+    except (ImportError, AttributeError):
+        pass  # two threads may have met in one package's circular import: once more, alone
+    try:
+        return import_sdk()
+    except ImportError as error:
+        raise StartError(f"the image lacks what runpod needs: {error}") from error
+
+
+def _weights(phases: Phases, directory: Path) -> Path:
+    """The staged weights' directory; the handler's own where none are staged."""
+    uri = os.environ.get("PILOTLIGHT_WEIGHTS")
+    if not uri:
+        return directory
+    from .objects import Store
+    from .weights import fetch
+
+    root = Path(os.environ.get("PILOTLIGHT_CACHE") or "~/.cache/pilotlight").expanduser()
+    with phases.measure("weights") as extra:
+        weights = fetch(uri, root, lambda: Store.from_env(os.environ))
+        extra.update(bytes=weights.size_bytes, fetched=weights.fetched_bytes)
+    return weights.directory
+
+
+def _handler(calls: Calls) -> Callable[[dict[str, Any]], Any]:
+    """What the SDK calls: it takes an async generator function to mean a stream."""
+
+    async def answer(job: dict[str, Any]) -> Any:
+        result = await calls.answer(job.get("input"))
+        if "error" in result:
+            return result
+        output = result["output"]
+        return dict(output) if isinstance(output, dict) else output  # the SDK takes keys out of it
+
+    async def stream(job: dict[str, Any]) -> AsyncIterator[Any]:
+        async for result in calls.stream(job.get("input")):
+            yield result if "error" in result else result["output"]
+
+    return stream if calls.streams else answer
+
+
+def _concurrency() -> int:
+    text = os.environ.get("PILOTLIGHT_CONCURRENCY", "1")
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise StartError(f"PILOTLIGHT_CONCURRENCY is {text!r}; wanted a whole number from 1 to 1000")
+    return int(text)
+
+
+class _Background(Generic[T]):
+    """A function's result, worked out in a thread that does not keep the process alive."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._outcome: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._outcome.append(self._function())
+        except BaseException as error:
+            self._error = error
+
+    def wait(self) -> None:
+        self._thread.join()
+
+    def result(self) -> T:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._outcome[0]
+
+
+def _measured(phases: Phases, phase: str, function: Callable[[], T]) -> T:
+    with phases.measure(phase):
+        return function()
+
+
+def _timed(function: Callable[[], T]) -> tuple[T, float]:
+    from time import perf_counter
+
+    begun = perf_counter()
+    return function(), perf_counter() - begun
+
+
+def _die(phases: Phases, error: StartError) -> NoReturn:
+    if error.__cause__ is not None:  # the user's own code failed: its developer needs the traceback
+        traceback.print_exception(error.__cause__)
+    sys.stderr.write(f"cannot start: {error}\n")
+    phases.failed(str(error))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)  # a download or an import in a thread must not hold up the exit
