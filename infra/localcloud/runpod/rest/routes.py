@@ -4,10 +4,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from infra.localcloud.runpod.rest.access import guarded
-from infra.localcloud.runpod.rest.faults import FaultHandlers
 from infra.localcloud.runpod.rest.billing import BillingHandlers
 from infra.localcloud.runpod.rest.catalog import CatalogHandlers
 from infra.localcloud.runpod.rest.endpoints import EndpointHandlers
+from infra.localcloud.runpod.rest.faults import FaultHandlers
 from infra.localcloud.runpod.rest.logs import LogHandlers
 from infra.localcloud.runpod.rest.problems import Problem, method_not_allowed, not_found
 from infra.localcloud.runpod.rest.service import RestService
@@ -49,14 +49,12 @@ def routes(service: RestService) -> list[web.RouteDef]:
     limited = [(path, _by_method(methods)) for path, methods in _served(service).items()]
     limited += [(path, _by_method(dict.fromkeys(methods, _later))) for path, methods in LATER.items()]
     limited.append((f"/v2/{{collection:{'|'.join(COLLECTIONS)}}}{{rest:(/.*)?}}", _unknown))
-    local = [(path, _by_method(methods)) for path, methods in _local(service).items()]
-    return [
-        *(
-            web.route("*", path, guarded(handler, service.api_key, service.limiter))
-            for path, handler in limited
-        ),
-        *(web.route("*", path, guarded(handler, service.api_key, None)) for path, handler in local),
+    faults = FaultHandlers(service.faults)
+    limited_routes = [
+        web.route("*", path, guarded(handler, service.api_key, service.limiter)) for path, handler in limited
     ]
+    storm_proof = _by_method({"GET": faults.list, "POST": faults.replace})
+    return [*limited_routes, web.route("*", "/_local/faults", guarded(storm_proof, service.api_key, None))]
 
 
 def _served(service: RestService) -> dict[str, dict[str, Handler]]:
