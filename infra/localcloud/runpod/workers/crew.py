@@ -1,0 +1,400 @@
+"""The workers of one endpoint: how many, which release, started, retired, and what their ends mean."""
+
+import asyncio
+import math
+import shutil
+from collections import deque
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Protocol
+
+from infra.localcloud.runpod.jobs.queue import Job
+from infra.localcloud.runpod.model import EndpointRecord, ScalerType, Usage, WorkerView
+from infra.localcloud.runpod.workers.env import INIT_TIMEOUT_S, make_private, vcpus, worker_environment
+from infra.localcloud.runpod.workers.images import ImageRefused
+from infra.localcloud.runpod.workers.logs import WorkerLog
+from infra.localcloud.runpod.workers.platform import Platform
+from infra.localcloud.runpod.workers.scaler import Load, look_again_s, surplus, wanted
+from infra.localcloud.runpod.workers.timers import Timer
+from infra.localcloud.runpod.workers.worker import Phase, Worker, new_token, new_worker_id
+
+STOP_GRACE_S = 5.0  # from SIGTERM to SIGKILL; the SDK needs about 1.3 s
+QUICK_CRASH_S = 60.0  # a worker that lived longer starts the count of crashes in a row anew
+MAX_BACKOFF_S = 60.0
+THROTTLED_S = 10.0  # between two looks for a free machine
+PAST_WORKERS = 20  # whose logs can still be read
+# RunPod has no idle timeout for queue endpoints that scale on requestCount; this stands in when none is given.
+DEFAULT_IDLE_S = 5
+
+
+class Host(Protocol):
+    """The endpoint, as its crew sees it."""
+
+    def queue_load(self) -> tuple[int, float]:
+        """Jobs waiting that ask for workers, and how many seconds the oldest has waited."""
+
+    def lost(self, worker: Worker, jobs: list[Job], how: str, crashed: bool) -> None:
+        """The worker ended with these jobs on it: by a crash, or because the cloud killed it."""
+
+
+class Crew:
+    """`adjust` is called after every event that may change what is needed; it is cheap and may be called at will."""
+
+    def __init__(self, record: EndpointRecord, platform: Platform, host: Host) -> None:
+        self.record = record
+        self.workers: dict[str, Worker] = {}
+        self.sick: Worker | None = None
+        self.past: deque[Worker] = deque(maxlen=PAST_WORKERS)
+        self._platform, self._host = platform, host
+        self._crashes = 0
+        self._backoff: Timer | None = None
+        self._wake: Timer | None = None
+        self._last_added = -math.inf
+        self._starts: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def apply(self, record: EndpointRecord) -> None:
+        new_release = record.version != self.record.version
+        self.record = record
+        if new_release:
+            self._calm()
+            self.sick = None
+            for worker in list(self.workers.values()):
+                if worker.record.version != record.version:
+                    self.retire(worker)
+        excess = sum(worker.live for worker in self.workers.values()) - record.workers_max
+        for worker in sorted(self.workers.values(), key=lambda worker: (worker.busy, -worker.created_at)):
+            if excess > 0 and worker.live:
+                self.retire(worker)
+                excess -= 1
+        self.adjust()
+
+    def check_image(self) -> None:
+        """Unpack the image before a job needs it, and show at once if it is refused."""
+        self._spawn_task(self._check_image(self.record))
+
+    def adjust(self) -> None:
+        if self._closed:
+            return
+        load = self._load()
+        if self._backoff is None:
+            for _ in range(wanted(self.record, load) - load.live):
+                self._add()
+            load = self._load()
+        spare = surplus(self.record, load)
+        now = self._platform.clock.monotonic()
+        wake = look_again_s(self.record, load) if self._backoff is None else None
+        if spare:
+            idle = sorted(
+                (w for w in self.workers.values() if w.idle and w.live), key=lambda worker: worker.idle_since
+            )
+            for worker in idle[:spare]:
+                left = worker.idle_since + self._idle_timeout_s - now
+                if left <= 0:
+                    self.retire(worker)
+                else:
+                    wake = left if wake is None else min(wake, left)
+        self._wake_in(wake)
+
+    def ready(self, worker: Worker) -> None:
+        """The worker asked for its first job."""
+        if worker.phase is not Phase.STARTING:
+            return
+        worker.phase, worker.was_ready = Phase.READY, True
+        worker.idle_since = self._platform.clock.monotonic()
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        self.sick = None
+        worker.log.system("ready: asked for its first job", self._platform.clock.now())
+        self.adjust()
+
+    def job_done(self, worker: Worker) -> None:
+        """The worker gave a result, so it works: crashes before that are forgotten."""
+        self._calm()
+        worker.jobs_done += 1
+        self.rested(worker)
+
+    def rested(self, worker: Worker) -> None:
+        """Something left the worker: it may now be idle, or at its end."""
+        if worker.busy:
+            return
+        worker.idle_since = self._platform.clock.monotonic()
+        if worker.retiring:
+            self._stop(worker)
+
+    def retire(self, worker: Worker) -> None:
+        """No more jobs; ends at once when it has none, else after them."""
+        worker.retiring = True
+        if worker.busy and worker.phase is Phase.READY:
+            return
+        self._stop(worker)
+
+    def kill(self, worker: Worker, why: str) -> None:
+        """At once. Its jobs, if any are left on it, count as lost."""
+        worker.retiring = True
+        worker.log.system(why, self._platform.clock.now())
+        if worker.process is None:
+            self._gone(worker)
+            return
+        worker.phase = Phase.STOPPING
+        worker.process.kill()
+
+    @property
+    def ready_count(self) -> int:
+        return sum(worker.phase is Phase.READY for worker in self.workers.values())
+
+    def pinged(self, worker: Worker, complaint: str) -> None:
+        """A heartbeat. After a failed fitness check it carries a complaint and the worker ends itself."""
+        worker.last_ping = self._platform.clock.now()
+        worker.reason = complaint or worker.reason
+
+    def views(self) -> list[WorkerView]:
+        now = self._platform.clock.now()
+        shown = [*self.workers.values(), *([self.sick] if self.sick else [])]
+        return [worker.view(now) for worker in shown]
+
+    def unthrottle(self) -> None:
+        """The faults changed: start what now can be started."""
+        for worker in list(self.workers.values()):
+            self._ask_capacity(worker)
+
+    async def close(self, grace_s: float) -> None:
+        """End every worker; those still there after the grace are killed."""
+        self._closed = True
+        for timer in (self._backoff, self._wake):
+            if timer is not None:
+                timer.cancel()
+        for task in self._starts:
+            task.cancel()
+        exits = []
+        for worker in list(self.workers.values()):
+            worker.retiring = True
+            if worker.process is not None:
+                exits.append(worker.process.exited)
+            if grace_s <= 0 or worker.jobs:
+                self.kill(worker, "killed: the endpoint is gone")
+            else:
+                self._stop(worker, grace_s)
+        if exits:
+            await asyncio.gather(*exits)
+
+    @property
+    def _idle_timeout_s(self) -> float:
+        if self.record.scaler is ScalerType.REQUEST_COUNT and self.record.idle_timeout_s <= 0:
+            return DEFAULT_IDLE_S
+        return self.record.idle_timeout_s
+
+    def _load(self) -> Load:
+        live = [worker for worker in self.workers.values() if worker.live]
+        queued, head_wait_s = self._host.queue_load()
+        return Load(
+            queued=queued,
+            in_progress=sum(len(worker.jobs) for worker in live),
+            live=len(live),
+            starting=sum(worker.phase is not Phase.READY for worker in live),
+            head_wait_s=head_wait_s,
+            since_added_s=self._platform.clock.monotonic() - self._last_added,
+        )
+
+    def _add(self) -> None:
+        worker_id, now = new_worker_id(), self._platform.clock.now()
+        directory = self._platform.state_dir / "workers" / worker_id
+        worker = Worker(
+            id=worker_id,
+            record=self.record,
+            token=new_token(),
+            home=directory / "home",
+            log=WorkerLog(self._platform.state_dir / "logs" / self.record.id / f"{worker_id}.log"),
+            created_at=now,
+            gpu_type_id=self._platform.gpu_type(self.record),
+            data_center_id=self._platform.data_center(self.record),
+        )
+        self.workers[worker_id] = worker
+        self._last_added = self._platform.clock.monotonic()
+        worker.phase = Phase.THROTTLED
+        self._ask_capacity(worker)
+
+    def _ask_capacity(self, worker: Worker) -> None:
+        if worker.phase is not Phase.THROTTLED:
+            return
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        reason = self._platform.faults.no_capacity(self.record)
+        if not reason:
+            worker.phase, worker.reason = Phase.STARTING, ""
+            self._spawn_task(self._start(worker))
+            return
+        if reason != worker.reason:
+            worker.log.system(reason, self._platform.clock.now())
+        worker.reason = reason
+        worker.deadline = self._platform.timers.after(THROTTLED_S, partial(self._ask_capacity, worker))
+
+    async def _start(self, worker: Worker) -> None:
+        clock, record = self._platform.clock, worker.record
+        try:
+            image = await self._platform.images.resolve(record.image)
+            if slow := self._platform.faults.slow_boot_s(record):
+                await clock.sleep(slow)
+            if worker.phase is not Phase.STARTING:
+                return
+            make_private(worker.home)
+            make_private(worker.home.parent / "tmp")
+            env = worker_environment(worker, image.env, self._platform.worker_env, self._platform.base_url)
+            worker.log.system(f"starting {record.image} (release {record.version})", clock.now())
+            process = self._platform.launcher.launch(image.argv(record.args), image.cwd, env, worker.log)
+        except ImageRefused as refused:
+            self._failed(worker, str(refused))
+            return
+        except (OSError, ValueError) as error:
+            self._failed(worker, f"cannot start: {error}")
+            return
+        worker.process, worker.started_at = process, clock.now()
+        worker.deadline = self._platform.timers.after(INIT_TIMEOUT_S, lambda: self._too_slow(worker))
+        process.exited.add_done_callback(lambda exited: self._exited(worker, exited.result()))
+        if self._platform.faults.crashes(record, "boot"):
+            process.kill()
+
+    async def _check_image(self, record: EndpointRecord) -> None:
+        try:
+            await self._platform.images.resolve(record.image)
+        except ImageRefused as refused:
+            if record is self.record and not any(
+                worker.phase is Phase.READY for worker in self.workers.values()
+            ):
+                self._show_sick(str(refused))
+
+    def _too_slow(self, worker: Worker) -> None:
+        worker.reason = f"did not ask for a job within {INIT_TIMEOUT_S} s of its start"
+        if worker.process is not None:
+            worker.process.kill()
+
+    def _stop(self, worker: Worker, grace_s: float = STOP_GRACE_S) -> None:
+        if worker.phase in (Phase.STOPPING, Phase.GONE):
+            return
+        if worker.process is None:
+            self._gone(worker)
+            return
+        worker.phase = Phase.STOPPING
+        worker.log.system("stopping", self._platform.clock.now())
+        # The signal goes first: the SDK looks for it when a poll returns. A stop of no job spares it a second's wait.
+        worker.process.terminate()
+        worker.release_take([])
+        worker.release_stop(["none"])
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        worker.deadline = self._platform.timers.after(grace_s, worker.process.kill)
+
+    def _exited(self, worker: Worker, code: int) -> None:
+        now = self._platform.clock.now()
+        expected = worker.phase is Phase.STOPPING
+        worker.stopped_at = now
+        how = f"exited with code {code}" if code >= 0 else f"was killed by signal {-code}"
+        worker.log.system(how, now)
+        self._bill(worker, now)
+        lost, worker.jobs = list(worker.jobs.values()), {}
+        self._gone(worker)
+        if not expected:
+            self._crashed(worker, how)
+        if lost:
+            self._host.lost(worker, lost, how, crashed=not expected)
+        self.adjust()
+
+    def _crashed(self, worker: Worker, how: str) -> None:
+        if worker.was_ready and (worker.stopped_at or 0) - (worker.started_at or 0) > QUICK_CRASH_S:
+            self._crashes = 0
+        why = worker.reason or _last_words(worker, how)
+        if not worker.was_ready or self._crashes >= 2:
+            self._show_sick(why, worker)
+        self._back_off(free=worker.was_ready)
+
+    def _failed(self, worker: Worker, reason: str) -> None:
+        """It never got a process."""
+        worker.log.system(reason, self._platform.clock.now())
+        self._gone(worker)
+        self._show_sick(reason, worker)
+        self._back_off()
+        self.adjust()
+
+    def _back_off(self, free: bool = False) -> None:
+        """Wait before the next start: not after a first crash under a job, then 0.5 s, 1 s, 2 s … up to a minute."""
+        self._crashes += 1
+        if free and self._crashes == 1:
+            return
+        if self._backoff is not None:
+            self._backoff.cancel()
+        delay = min(MAX_BACKOFF_S, 0.5 * 2 ** min(self._crashes - 1, 10))
+        self._backoff = self._platform.timers.after(delay, self._try_again)
+
+    def _try_again(self) -> None:
+        self._backoff = None
+        self.adjust()
+
+    def _calm(self) -> None:
+        self._crashes = 0
+        if self._backoff is not None:
+            self._backoff.cancel()
+            self._backoff = None
+
+    def _show_sick(self, reason: str, worker: Worker | None = None) -> None:
+        if worker is None:
+            worker = Worker(
+                id=new_worker_id(),
+                record=self.record,
+                token=new_token(),
+                home=self._platform.state_dir,
+                log=WorkerLog(self._platform.state_dir / "logs" / self.record.id / "image.log"),
+                created_at=self._platform.clock.now(),
+                gpu_type_id=self._platform.gpu_type(self.record),
+                data_center_id=self._platform.data_center(self.record),
+            )
+            worker.log.system(reason, self._platform.clock.now())
+            worker.log.close(self._platform.clock.now())
+            self.past.append(worker)
+        times = f" ({self._crashes + 1} times in a row)" if self._crashes else ""
+        worker.phase, worker.reason = Phase.UNHEALTHY, reason + times
+        self.sick = worker
+
+    def _gone(self, worker: Worker) -> None:
+        worker.cancel_timers()
+        worker.release_take([])
+        worker.release_stop([])
+        worker.phase = Phase.GONE
+        worker.log.close(self._platform.clock.now())
+        if self.workers.pop(worker.id, None) is not None:
+            self.past.append(worker)
+            self._spawn_task(asyncio.to_thread(shutil.rmtree, worker.home.parent, ignore_errors=True))
+
+    def _bill(self, worker: Worker, now: float) -> None:
+        self._platform.meter.record(self.usage(worker, now))
+
+    def usage(self, worker: Worker, now: float) -> Usage:
+        record = worker.record
+        return Usage(
+            endpoint_id=record.id,
+            worker_id=worker.id,
+            gpu_type_id=worker.gpu_type_id,
+            gpu_count=record.gpu_count,
+            vcpu=vcpus(record),
+            started_at=worker.started_at if worker.started_at is not None else now,
+            stopped_at=now,
+        )
+
+    def _wake_in(self, seconds: float | None) -> None:
+        if seconds is None:
+            return
+        if self._wake is not None and self._wake.pending:
+            if self._wake.due <= self._platform.clock.monotonic() + seconds:
+                return
+            self._wake.cancel()
+        self._wake = self._platform.timers.after(seconds, self.adjust)
+
+    def _spawn_task(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
+
+
+def _last_words(worker: Worker, how: str) -> str:
+    said = [line.line for line in worker.log.tail(50) if line.source == "container" and line.line.strip()]
+    stage = "" if worker.was_ready else " before it was ready"
+    return f"{how}{stage}" + (f": {said[-1].strip()[:300]}" if said else "")

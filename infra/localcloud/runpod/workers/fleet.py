@@ -1,0 +1,149 @@
+"""RunPod's data plane on this machine: every endpoint's queue and workers, behind the `Fleet` seam."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from infra.localcloud.core.clock import Clock
+from infra.localcloud.core.faults import Faults
+from infra.localcloud.runpod.jobs.api import JobApi
+from infra.localcloud.runpod.jobs.limits import RateLimits
+from infra.localcloud.runpod.jobs.webhook import Webhooks
+from infra.localcloud.runpod.model import EndpointRecord, JobCounts, LogLine, Meter, Usage, WorkerView
+from infra.localcloud.runpod.workers.endpoint import Endpoint
+from infra.localcloud.runpod.workers.env import make_private
+from infra.localcloud.runpod.workers.journal import Journal, KeyValues
+from infra.localcloud.runpod.workers.placement import data_center, gpu_type
+from infra.localcloud.runpod.workers.platform import Images, Platform, WorkerFaults
+from infra.localcloud.runpod.workers.protocol import WorkerProtocol
+from infra.localcloud.runpod.workers.supervisor import Launcher, ProcessLauncher, sweep
+from infra.localcloud.runpod.workers.timers import Timers
+from infra.localcloud.runpod.workers.worker import Worker
+
+CLOSE_GRACE_S = 2.0
+
+
+class Settings(Protocol):
+    @property
+    def rate_limit(self) -> bool: ...
+
+
+class LocalFleet:
+    """Implements `Fleet`. `base_url` is this daemon's origin as workers reach it, `state_dir` is for workers' homes
+    and logs, `worker_env` what every worker is offered (object store credentials, PILOTLIGHT_CACHE).
+
+    Make it inside a running event loop, one per `state_dir`: what an earlier one left running there is killed.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        images: Images,
+        meter: Meter,
+        store: KeyValues,
+        base_url: str,
+        settings: Settings,
+        state_dir: Path,
+        api_key: str,
+        *,
+        faults: Faults | None = None,
+        worker_env: Mapping[str, str] | None = None,
+        launcher: Launcher | None = None,
+        gpu_type: Callable[[EndpointRecord], str | None] = gpu_type,
+        data_center: Callable[[EndpointRecord], str] = data_center,
+    ) -> None:
+        self._clock = clock
+        self._timers = Timers(clock)
+        self._journal = Journal(store, self._timers)
+        self._webhooks = Webhooks(clock)
+        self._launcher = launcher or ProcessLauncher(clock)
+        self._endpoints: dict[str, Endpoint] = {}
+        self._platform = Platform(
+            clock=clock,
+            timers=self._timers,
+            images=images,
+            meter=meter,
+            journal=self._journal,
+            faults=WorkerFaults(faults),
+            launcher=self._launcher,
+            state_dir=state_dir,
+            base_url=base_url.rstrip("/"),
+            worker_env={"PILOTLIGHT_CACHE": str(state_dir / "host-cache"), **(worker_env or {})},
+            gpu_type=gpu_type,
+            data_center=data_center,
+            notify=self._webhooks.notify,
+        )
+        self._api = JobApi(self._endpoints, api_key, RateLimits(clock, lambda: settings.rate_limit))
+        homes = state_dir / "workers"
+        sweep(homes)
+        shutil.rmtree(homes, ignore_errors=True)
+        make_private(homes)
+
+    def routes(self) -> list[web.RouteDef]:
+        """The job API and the worker protocol, each with its own authorisation."""
+        return [*self._api.routes(), *WorkerProtocol(self._endpoints).routes()]
+
+    async def apply(self, endpoint: EndpointRecord) -> None:
+        known = self._endpoints.get(endpoint.id)
+        if known is None:
+            known = self._endpoints[endpoint.id] = Endpoint(endpoint, self._platform)
+            new_image = True
+        else:
+            new_image = endpoint.version != known.crew.record.version
+        known.apply(endpoint)
+        if new_image:
+            known.crew.check_image()
+
+    async def remove(self, endpoint_id: str) -> None:
+        endpoint = self._endpoints.pop(endpoint_id, None)
+        if endpoint is not None:
+            await endpoint.remove()
+
+    def workers(self, endpoint_id: str) -> list[WorkerView]:
+        endpoint = self._endpoints.get(endpoint_id)
+        return endpoint.views() if endpoint else []
+
+    def jobs(self, endpoint_id: str) -> JobCounts:
+        endpoint = self._endpoints.get(endpoint_id)
+        return endpoint.counts() if endpoint else JobCounts()
+
+    async def logs(
+        self, endpoint_id: str, worker_id: str, *, tail: int, after: tuple[float, int] | None, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        async for line in self._find(endpoint_id, worker_id).log.read(tail, after, follow):
+            yield line
+
+    def usage(self) -> list[Usage]:
+        """What runs now and is not yet with the meter, as if it ended now."""
+        now = self._clock.now()
+        crews = [endpoint.crew for endpoint in self._endpoints.values()]
+        return [
+            crew.usage(worker, now)
+            for crew in crews
+            for worker in crew.workers.values()
+            if worker.started_at is not None
+        ]
+
+    def settings_changed(self) -> None:
+        """Faults were set or lifted."""
+        for endpoint in self._endpoints.values():
+            endpoint.crew.unthrottle()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(endpoint.close(CLOSE_GRACE_S) for endpoint in self._endpoints.values()))
+        self._journal.flush()
+        self._timers.close()
+        self._launcher.close()
+        await self._webhooks.close()
+
+    def _find(self, endpoint_id: str, worker_id: str) -> Worker:
+        """KeyError for a worker that never was, or is long gone."""
+        crew = self._endpoints[endpoint_id].crew
+        for worker in (*crew.workers.values(), *crew.past):
+            if worker.id == worker_id:
+                return worker
+        raise KeyError(worker_id)

@@ -1,0 +1,195 @@
+"""Worker processes: started in a session of their own, watched by pidfd, and never left behind."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+from infra.localcloud.core.clock import Clock
+from infra.localcloud.runpod.workers.logs import WorkerLog
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Running(Protocol):
+    """A started worker. `exited` gets the exit code (negative: killed by that signal) once nothing of it runs."""
+
+    pid: int
+    exited: "asyncio.Future[int]"
+
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Launcher(Protocol):
+    def launch(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: WorkerLog) -> Running: ...
+
+    def close(self) -> None: ...
+
+
+class ProcessLauncher:
+    """Launches real processes. Raises OSError when the program cannot be started."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._guardian: Guardian | None = None
+
+    def launch(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: WorkerLog) -> Running:
+        if self._guardian is None or not self._guardian.alive:
+            self._guardian = Guardian()
+        return Process(argv, cwd, env, log, self._clock, self._guardian)
+
+    def close(self) -> None:
+        if self._guardian is not None:
+            self._guardian.close()
+
+
+class Process:
+    """One worker process and its group, with its output read into a log."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        log: WorkerLog,
+        clock: Clock,
+        guardian: "Guardian",
+    ) -> None:
+        self._log, self._clock, self._guardian = log, clock, guardian
+        self._loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[int] = self._loop.create_future()
+        self._output, write_end = os.pipe()
+        try:
+            self._popen = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid()),
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            os.close(self._output)
+            raise OSError(str(error)) from error
+        finally:
+            os.close(write_end)
+        self.pid = self._popen.pid
+        guardian.watch(self.pid)
+        os.set_blocking(self._output, False)
+        self._loop.add_reader(self._output, self._read)
+        # Waiting for the end of the output instead would hang: a forked heartbeat outlives a crash and holds the pipe.
+        self._pidfd = os.pidfd_open(self.pid)
+        self._loop.add_reader(self._pidfd, self._reap)
+
+    def terminate(self) -> None:
+        if not self.exited.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        if not self.exited.done():
+            self._kill_group()
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._output, 65536)
+        except BlockingIOError:
+            return False
+        if data:
+            self._log.feed(data, self._clock.now())
+        else:
+            self._loop.remove_reader(self._output)
+        return bool(data)
+
+    def _reap(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        # The group first, while the unreaped leader still holds its number: it cannot be anybody else's.
+        self._kill_group()
+        code = self._popen.wait()
+        self._guardian.forget(self.pid)
+        while self._read():
+            continue
+        self._loop.remove_reader(self._output)
+        os.close(self._output)
+        self.exited.set_result(code)
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+class Guardian:
+    """The daemon's end of the pipe to guardian.py."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("guardian.py")
+        self._popen = subprocess.Popen(
+            [getattr(sys, "_base_executable", sys.executable), "-I", "-S", str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            start_new_session=True,
+            text=True,
+        )
+        assert self._popen.stdin is not None
+        self._pipe: IO[str] = self._popen.stdin
+        self._groups: set[int] = set()
+
+    @property
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def watch(self, group: int) -> None:
+        self._groups.add(group)
+        self._tell(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        self._groups.discard(group)
+        self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        self._popen.wait()
+
+    def _tell(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._pipe.write(line)
+            self._pipe.flush()
+
+
+def sweep(homes: Path) -> list[int]:
+    """Kill what an earlier daemon left: processes of this user whose HOME lies under `homes`. Returns their ids."""
+    prefix = b"HOME=" + os.fsencode(homes) + b"/"
+    killed = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if any(part.startswith(prefix) for part in (entry / "environ").read_bytes().split(b"\0")):
+                os.kill(int(entry.name), signal.SIGKILL)
+                killed.append(int(entry.name))
+        except OSError:
+            continue
+    return killed
+
+
+def _die_with(parent: int):  # type: ignore[no-untyped-def]
+    def prepare() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
