@@ -5,7 +5,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from infra.catalog.model import Capability, CpuFlavor, DataCenter, GpuClass, Limit, RunpodSelection
+from infra.catalog.model import Capability, CpuFlavor, DataCenter, GpuClass, Limit, RunpodSelection, squeeze
 from infra.catalog.prices import PriceBook
 from infra.spec.errors import PilotlightError
 
@@ -56,7 +56,7 @@ class Catalog:
 
     def gpu_of_runpod_type(self, type_id: str) -> GpuClass | None:
         """The narrowest class that holds this RunPod GPU type, whatever its spacing; None for a card not listed."""
-        return self._runpod_types.get(_squeeze(type_id))
+        return self._runpod_types.get(squeeze(type_id))
 
     @cached_property
     def runpod_pools(self) -> dict[str, tuple[str, ...]]:
@@ -172,7 +172,7 @@ class Catalog:
         types: dict[str, GpuClass] = {}
         for gpu in sorted(self.gpus.values(), key=lambda gpu: len(gpu.runpod_type_ids)):
             for type_id in (*gpu.runpod_type_ids, *gpu.runpod_quirk_ids, *gpu.runpod_pod_type_ids):
-                types.setdefault(_squeeze(type_id), gpu)
+                types.setdefault(squeeze(type_id), gpu)
         return types
 
     def _runpod_offer(self, gpu: GpuClass) -> str:
@@ -200,10 +200,6 @@ def nearest(name: str, known: Iterable[str], count: int = 5) -> list[str]:
 
 def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
-
-
-def _squeeze(type_id: str) -> str:
-    return " ".join(type_id.split())
 
 
 def _gpu_class(name: str, entry: dict[str, Any]) -> GpuClass:

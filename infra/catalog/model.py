@@ -96,3 +96,8 @@ class DataCenter:
     region: str
     s3: bool
     cpu: bool
+
+
+def squeeze(type_id: str) -> str:
+    """A GPU type id with single spaces: the API has been seen to write some with two."""
+    return " ".join(type_id.split())
