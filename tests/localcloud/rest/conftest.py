@@ -1,0 +1,34 @@
+"""A control plane over real HTTP, on a clock that stands still."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from infra.localcloud.core.clock import ManualClock
+from infra.localcloud.core.faults import Faults
+from infra.localcloud.core.settings import Settings
+from infra.localcloud.core.store import Store
+from infra.localcloud.runpod.rest import RestService, problem_middleware, routes
+from tests.localcloud.rest.fakes import KEY, Cloud, FakeFleet, FakeImages
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def cloud(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Cloud]:
+    clock, settings, store = ManualClock(), Settings(), Store(tmp_path / "cloud.db")
+    fleet, images = FakeFleet(), FakeImages()
+    faults = Faults(clock)
+    service = RestService(store, fleet, clock, settings, KEY, "http://127.0.0.1:1", images, faults=faults)
+    app = web.Application(middlewares=[faults.middleware(), problem_middleware])
+    app.add_routes(routes(service))
+    async with TestClient(TestServer(app)) as client:
+        yield Cloud(clock, settings, store, fleet, images, service, client)
+        service.close()
+    store.close()
