@@ -1,7 +1,6 @@
 """A set of weights into a bucket and out of it again: blobs first, the manifest last, shared blobs kept."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -91,28 +90,20 @@ async def missing_blobs(store: ObjectStore, bucket: str, files: Iterable[StagedF
     return [file for file in found if file is not None]
 
 
-async def claim(store: ObjectStore, bucket: str, digest: str, mark: str) -> str:
-    """Note that the resource with this mark holds these weights; returns the claim that goes with its state.
-
-    A later claim under the same mark replaces this one: then `release` of the earlier leaves everything in place,
-    which is what a replacement by the same content needs.
-    """
-    number = f"{time.time_ns():x}"
-    await store.put(bucket, manifests.claim_prefix(digest) + mark, json.dumps({"claim": number}).encode())
-    return f"{mark}/{number}"
+async def claim(store: ObjectStore, bucket: str, digest: str, mark: str) -> None:
+    """Note that the resource with this mark holds these weights: several resources may hold the same ones."""
+    await store.put(bucket, manifests.claim_prefix(digest) + mark, b"", "text/plain")
 
 
 async def release(
-    store: ObjectStore, bucket: str, digest: str, files: Sequence[StagedFile], held: str
+    store: ObjectStore, bucket: str, digest: str, files: Sequence[StagedFile], mark: str
 ) -> None:
-    """Remove the manifest and every blob that no other manifest names, unless someone else holds these weights."""
+    """Give the claim back. When it was the last one, the manifest goes and every blob that no other manifest names.
+
+    A replacement has a mark of its own, so that this leaves alone what it took over.
+    """
     prefix = manifests.claim_prefix(digest)
-    mark, _, number = held.partition("/")
-    current = await store.get(bucket, prefix + mark) if mark else None
-    if current is not None and _number(current) != number:
-        return
-    if mark:
-        await store.delete(bucket, prefix + mark)
+    await store.delete(bucket, prefix + mark)
     async for _ in store.pages(bucket, prefix):
         return
     await store.delete(bucket, manifests.manifest_key(digest))
@@ -136,10 +127,3 @@ async def _named_blobs(store: ObjectStore, bucket: str) -> set[str]:
                 # A manifest that cannot be read may name any blob: parse raises, and nothing is deleted.
                 named |= {file.key for file in manifests.parse(raw, f"s3://{bucket}/{key}").files}
     return named
-
-
-def _number(raw: bytes) -> str:
-    try:
-        return str(json.loads(raw)["claim"])
-    except (ValueError, KeyError, TypeError):
-        return ""

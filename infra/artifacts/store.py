@@ -104,6 +104,9 @@ class ObjectStore:
         except StoreError as error:
             if error.status == 404:
                 return None
+            if error.status == 403:
+                # The answer to HEAD has no body; a listing says whether it is the key or the right that is wrong.
+                await self.call("list_objects_v2", Bucket=bucket, MaxKeys=1)
             raise
         region = answer.get("BucketRegion") or answer["ResponseMetadata"]["HTTPHeaders"].get(
             "x-amz-bucket-region"
