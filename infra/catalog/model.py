@@ -68,11 +68,11 @@ class Limit:
     def range(self) -> str:
         """In words, such as "1 to 3600 s" or "at least 0.5 s"."""
         if self.min is not None and self.max is not None:
-            return f"{self.min:g} to {self.max:g} {self.unit}"
+            return f"{self.min:.15g} to {self.max:.15g} {self.unit}"
         if self.min is not None:
-            return f"at least {self.min:g} {self.unit}"
+            return f"at least {self.min:.15g} {self.unit}"
         if self.max is not None:
-            return f"at most {self.max:g} {self.unit}"
+            return f"at most {self.max:.15g} {self.unit}"
         return f"any number of {self.unit}"
 
 

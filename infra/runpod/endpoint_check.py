@@ -89,7 +89,12 @@ def _exclusions(gpu: EndpointGpu, pools: list[str], catalog: Catalog) -> Iterato
     excluded = _known_items(gpu.excluded_types)
     for index, name in excluded:
         if squeeze(name) not in types:
-            hint = nearest(name, types, 2)
+            found = catalog.gpus.get(name)
+            hint = (
+                [card for card in found.runpod_type_ids if card in types]
+                if found
+                else nearest(name, types, 2)
+            )
             known = f"did you mean {' or '.join(hint)}?" if hint else f"the pools hold {', '.join(types)}"
             yield Failure(
                 f"gpu.excludedTypes[{index}]",
@@ -183,7 +188,7 @@ def _range(catalog: Catalog, path: str, value: Any, limit: str) -> Iterator[Fail
         return
     allowed = catalog.limit("runpod", limit)
     if not allowed.allows(value):
-        yield Failure(path, f"found {value:g}. Wanted: {allowed.range}")
+        yield Failure(path, f"found {value:.15g}. Wanted: {allowed.range}")
 
 
 def _is_known(value: T | None) -> TypeGuard[T]:

@@ -60,9 +60,11 @@ def patch_body(current: Raw, inputs: EndpointInputs, mark: str) -> Raw:
     patch: Raw = {}
     for field, wanted in _desired(inputs, mark, current).items():
         have = _normal(field, current.get(field))
-        if field == "env" and _without_mark(wanted) == _without_mark(have or {}):
-            continue
-        if not _covers(have, _normal(field, wanted)):
+        if field == "env":
+            same = _without_mark(wanted) == _without_mark(have or {})
+        else:
+            same = _covers(have, _normal(field, wanted))
+        if not same:
             patch[field] = wanted
     return patch
 
