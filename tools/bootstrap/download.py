@@ -6,7 +6,6 @@ import platform
 import sys
 import tarfile
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +92,9 @@ def _within(seconds: float, action: Callable[[], T]) -> T:
     thread.join(seconds)
     if box:
         return box[0]
-    raise Unavailable(str(errors[0]) if errors else f"no answer in {seconds:.0f} s")
+    if not errors:
+        raise Unavailable(f"no answer in {seconds:.0f} s")
+    raise Unavailable(str(getattr(errors[0], "reason", "") or errors[0]))
 
 
 def _system() -> str:

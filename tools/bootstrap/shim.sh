@@ -1,5 +1,5 @@
 #!/bin/sh
-# pilotlight-shim: `pulumi` for this checkout. For the project in @ROOT@ and only where nothing else is said, state goes to
+# pilotlight-shim: `pulumi` for this checkout. For its project and only where nothing else is said, state goes to
 # .pilotlight/state and secrets are encrypted with .pilotlight/passphrase. Everything else is handed to the real CLI as it is.
 root=@ROOT@
 real=@PULUMI@

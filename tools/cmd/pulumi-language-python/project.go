@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,23 +31,35 @@ func (h *host) About(ctx context.Context, req *pulumirpc.AboutRequest) (*pulumir
 }
 
 func (h *host) GetProgramDependencies(
-	ctx context.Context, req *pulumirpc.GetProgramDependenciesRequest,
+	_ context.Context, req *pulumirpc.GetProgramDependenciesRequest,
 ) (*pulumirpc.GetProgramDependenciesResponse, error) {
-	tool, err := resolve(req.GetInfo())
+	scope := "direct"
+	if req.GetTransitiveDependencies() {
+		scope = "all"
+	}
+	cmd, err := command(req.GetInfo(), "-c", listPackages, scope)
 	if err != nil {
 		return nil, err
 	}
-	packages, err := tool.ListPackages(ctx, req.GetTransitiveDependencies())
+	listing, err := cmd.Output()
 	if err != nil {
 		return nil, err
 	}
 	response := &pulumirpc.GetProgramDependenciesResponse{}
-	for _, pkg := range packages {
-		response.Dependencies = append(response.Dependencies,
-			&pulumirpc.DependencyInfo{Name: pkg.Name, Version: pkg.Version})
-	}
-	return response, nil
+	return response, json.Unmarshal(listing, &response.Dependencies)
 }
+
+// Asks Python itself: an environment that uv made has no pip to ask.
+const listPackages = `
+import importlib.metadata as m, json, re, sys
+plain = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+found = {plain(d.metadata["Name"]): d for d in m.distributions() if d.metadata["Name"]}
+if sys.argv[1] == "direct":
+    asked = [r for d in found.values() for r in d.requires or () if "extra ==" not in r]
+    needed = {plain(re.split(r"[^\w.-]", r)[0]) for r in asked}
+    found = {name: d for name, d in found.items() if name not in needed}
+print(json.dumps([{"name": d.metadata["Name"], "version": d.version} for _, d in sorted(found.items())]))
+`
 
 type installStream = grpc.ServerStreamingServer[pulumirpc.InstallDependenciesResponse]
 
