@@ -1,6 +1,7 @@
 """The official release of the Pulumi CLI, checked against the checksums that are published with it."""
 
 import hashlib
+import http.client
 import os
 import platform
 import sys
@@ -64,7 +65,7 @@ def _fetch(url: str, path: Path, step: Step) -> str:
                 sha.update(chunk)
                 size += file.write(chunk)
                 step.note(f"downloading, {size >> 20} of {total >> 20} MiB")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unavailable(f"{url}: {error}") from error
     if total and size != total:
         raise Unavailable(f"{url} ended after {size} of {total} bytes")
