@@ -7,12 +7,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from infra.localcloud.core.clock import ManualClock
 from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 from infra.localcloud.runpod.rest import RestService, problem_middleware, routes
-from tests.localcloud.rest.fakes import KEY, Cloud, FakeFleet, FakeImages
+from tests.localcloud.rest.fakes import KEY, Cloud, FakeFleet, FakeImages, WatchedClock
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def cloud(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Cloud]:
-    clock, settings, store = ManualClock(), Settings(), Store(tmp_path / "cloud.db")
+    clock, settings, store = WatchedClock(), Settings(), Store(tmp_path / "cloud.db")
     fleet, images = FakeFleet(), FakeImages()
     faults = Faults(clock)
     service = RestService(store, fleet, clock, settings, KEY, "http://127.0.0.1:1", images, faults=faults)

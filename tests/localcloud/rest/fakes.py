@@ -25,7 +25,21 @@ QUEUE = {
     "scaling": {"type": "QUEUE_DELAY", "queueDelay": 4},
 }
 BALANCER = QUEUE | {"type": "LOAD_BALANCER", "scaling": {"type": "REQUEST_COUNT", "requestCount": 4}}
-CPU = {name: value for name, value in QUEUE.items() if name != "gpu"} | {"cpu": [{"id": "cpu5c", "vcpuCount": 4}]}
+CPU = {name: value for name, value in QUEUE.items() if name != "gpu"} | {
+    "cpu": [{"id": "cpu5c", "vcpuCount": 4}]
+}
+
+
+class WatchedClock(ManualClock):
+    """`asleep` is set once somebody waits on this clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.asleep.set()
+        await super().sleep(seconds)
 
 
 class FakeFleet:
@@ -96,7 +110,7 @@ class FakeImages:
 class Cloud:
     """The service, its surroundings and a client that has the key."""
 
-    clock: ManualClock
+    clock: WatchedClock
     settings: Settings
     store: Store
     fleet: FakeFleet

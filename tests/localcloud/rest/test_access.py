@@ -19,7 +19,9 @@ KEYS: list[tuple[dict[str, str], str]] = [
 
 @pytest.mark.parametrize(("headers", "detail"), KEYS)
 @pytest.mark.parametrize("path", ["/v2/serverless", "/v2/pods", "/v2/serverless/a/b/c", "/_local/faults"])
-async def test_no_entry_without_the_key(cloud: Cloud, path: str, headers: dict[str, str], detail: str) -> None:
+async def test_no_entry_without_the_key(
+    cloud: Cloud, path: str, headers: dict[str, str], detail: str
+) -> None:
     status, problem = await cloud.call("GET", path, key=None, headers=dict(headers))
     assert (status, problem["title"]) == (401, "Unauthorized")
     assert detail in problem["detail"]
@@ -106,7 +108,9 @@ async def test_an_unknown_path_is_a_problem(cloud: Cloud, path: str) -> None:
     assert (status, problem) == (404, {"title": "Not Found", "status": 404, "detail": "resource not found"})
 
 
-@pytest.mark.parametrize(("path", "method"), [(path, method) for path, methods in LATER.items() for method in methods])
+@pytest.mark.parametrize(
+    ("path", "method"), [(path, method) for path, methods in LATER.items() for method in methods]
+)
 async def test_what_comes_later_says_so(cloud: Cloud, path: str, method: str) -> None:
     status, problem = await cloud.call(method, path.replace("{id}", "some-id"), {})
     assert (status, problem["title"]) == (501, "Not Implemented")

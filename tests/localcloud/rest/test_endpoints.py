@@ -65,7 +65,12 @@ async def test_what_is_created_reads_back_and_reaches_the_fleet(cloud: Cloud) ->
         "disk": 7,
         "ports": ["80/http"],
         "env": {"A": "1", "EMPTY": ""},
-        "gpu": {"pools": ["ADA_48_PRO"], "excludedTypes": [" NVIDIA L40"], "count": 2, "minCudaVersion": "12.1"},
+        "gpu": {
+            "pools": ["ADA_48_PRO"],
+            "excludedTypes": [" NVIDIA L40"],
+            "count": 2,
+            "minCudaVersion": "12.1",
+        },
         "workers": {"min": 1, "max": 5, "idleTimeout": 60},
         "scaling": {"type": "QUEUE_DELAY", "queueDelay": 0.5},
         "dataCenterIds": ["EU-RO-1", "US-KS-2"],
@@ -165,7 +170,10 @@ GPU = {"pools": ["ADA_48_PRO"], "count": 2, "allowedCudaVersions": ["12.8"], "mi
 GPU_UPDATES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"count": 4}, {"count": 4, "excludedTypes": ["NVIDIA L40"]}),
     ({"pools": ["ADA_48_PRO"]}, {}),
-    ({"pools": ["ADA_24", "ADA_48_PRO"], "excludedTypes": ["NVIDIA L40S"]}, {"excludedTypes": ["NVIDIA L40S"]}),
+    (
+        {"pools": ["ADA_24", "ADA_48_PRO"], "excludedTypes": ["NVIDIA L40S"]},
+        {"excludedTypes": ["NVIDIA L40S"]},
+    ),
     ({"allowedCudaVersions": [], "minCudaVersion": "12.4"}, {"excludedTypes": ["NVIDIA L40"]}),
     ({"minCudaVersion": ""}, {"minCudaVersion": None, "excludedTypes": ["NVIDIA L40"]}),
 ]
@@ -259,5 +267,7 @@ async def test_a_restart_hands_everything_to_the_new_fleet(cloud: Cloud) -> None
         cloud.store, fleet, cloud.clock, cloud.settings, KEY, "http://127.0.0.1:9", cloud.images
     )
     await service.restore()
-    assert [(record.id, record.version, record.image) for record in fleet.applied] == [(second["id"], 2, "newer")]
+    assert [(record.id, record.version, record.image) for record in fleet.applied] == [
+        (second["id"], 2, "newer")
+    ]
     assert service.endpoint(first["id"])["name"] == "search"

@@ -97,7 +97,11 @@ SENSELESS: list[tuple[dict[str, Any], int, str]] = [
     (without("gpu"), 400, "exactly one of gpu or cpu"),
     (QUEUE | {"cpu": CPU["cpu"]}, 400, "exactly one of gpu or cpu"),
     (QUEUE | {"gpu": {"pools": ["L4"]}}, 400, "unknown GPU pool 'L4'; valid pools are AMPERE_24, "),
-    (QUEUE | {"gpu": POOLS | {"excludedTypes": ["NVIDIA L4"]}}, 400, "'NVIDIA L4' is not a GPU type in the selected"),
+    (
+        QUEUE | {"gpu": POOLS | {"excludedTypes": ["NVIDIA L4"]}},
+        400,
+        "'NVIDIA L4' is not a GPU type in the selected",
+    ),
     (
         QUEUE | {"gpu": {"pools": ["ADA_24"], "excludedTypes": ["NVIDIA GeForce RTX 4090"]}},
         400,
@@ -112,7 +116,11 @@ SENSELESS: list[tuple[dict[str, Any], int, str]] = [
     (QUEUE | {"workers": {"min": 4}}, 400, "workers.max (3) must not be less than workers.min (4)"),
     (QUEUE | {"image": ""}, 400, "image must not be empty"),
     (QUEUE | {"timeout": -1}, 400, "timeout must not be negative"),
-    (QUEUE | {"dataCenterIds": ["EU-XX-1"]}, 400, "unknown data center 'EU-XX-1'; valid data centers are AP-JP-1"),
+    (
+        QUEUE | {"dataCenterIds": ["EU-XX-1"]},
+        400,
+        "unknown data center 'EU-XX-1'; valid data centers are AP-JP-1",
+    ),
     (QUEUE | {"networkVolumes": ["vol"]}, 400, "network volume 'vol' does not exist"),
     (QUEUE | {"registry": "cred"}, 400, "registry credential 'cred' does not exist"),
     (without("image") | {"templateId": "t"}, 404, "template 't' not found"),

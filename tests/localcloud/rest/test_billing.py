@@ -1,0 +1,156 @@
+"""Bills: by the second, at the catalog's price, cut into buckets."""
+
+from typing import Any
+
+import pytest
+
+from infra.localcloud.runpod.model import Usage, WorkerStatus
+from tests.localcloud.rest.fakes import CPU, Cloud, worker
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z, a Friday
+MIDNIGHT = NOW - 8 * 3600
+L4 = 0.00019
+
+
+def used(
+    cloud: Cloud, start: float, stop: float, *, endpoint: str = "e", gpu: str | None = "NVIDIA L4"
+) -> None:
+    usage = Usage(endpoint, f"w{start}", gpu, 1 if gpu else 0, 0 if gpu else 4, start, stop)
+    cloud.service.meter.record(usage)
+
+
+async def bill(cloud: Cloud, query: str = "", path: str = "/v2/billing/serverless") -> dict[str, Any]:
+    status, listed = await cloud.call("GET", f"{path}?{query}")
+    assert status == 200, listed
+    return dict(listed)
+
+
+async def test_a_started_second_is_billed_in_full(cloud: Cloud) -> None:
+    used(cloud, NOW - 100, NOW - 97.8)
+    listed = await bill(cloud)
+    amounts = {
+        "totalAmount": pytest.approx(3 * L4),
+        "gpuAmount": pytest.approx(3 * L4),
+        "cpuAmount": 0,
+        "diskAmount": 0,
+        "feeAmount": 0,
+    }
+    assert listed == {
+        "records": [
+            {"startTime": "2027-01-15T00:00:00Z", "endTime": "2027-01-16T00:00:00Z", "serverlessId": "e"}
+            | amounts
+        ],
+        "metadata": {
+            "query": {
+                "startTime": "2026-12-16T00:00:00Z",
+                "endTime": "2027-01-16T00:00:00Z",
+                "bucketSize": "day",
+                "serverlessId": None,
+            },
+            "recordCount": 1,
+            "uniqueServerlessCount": 1,
+            "totals": amounts,
+        },
+    }
+
+
+async def test_usage_over_midnight_falls_into_both_days(cloud: Cloud) -> None:
+    used(cloud, MIDNIGHT - 10, MIDNIGHT + 4.5)
+    records = (await bill(cloud, "lastN=2"))["records"]
+    assert [(r["startTime"], r["totalAmount"]) for r in records] == [
+        ("2027-01-14T00:00:00Z", pytest.approx(10 * L4)),
+        ("2027-01-15T00:00:00Z", pytest.approx(5 * L4)),
+    ]
+    assert len((await bill(cloud, "lastN=1"))["records"]) == 1
+
+
+async def test_what_still_runs_counts_and_what_only_starts_does_not(cloud: Cloud) -> None:
+    made = await cloud.make()
+    _, on_cpu = await cloud.call("POST", "/v2/serverless", CPU)
+    cloud.staff(
+        made["id"],
+        worker("busy", WorkerStatus.RUNNING, started_at=NOW - 20),
+        worker("boots", WorkerStatus.INITIALIZING, started_at=NOW - 50),
+        worker("waits", WorkerStatus.THROTTLED, started_at=NOW - 50),
+        worker("broken", WorkerStatus.UNHEALTHY, started_at=NOW - 50),
+    )
+    cloud.staff(on_cpu["id"], worker("cpu", gpu_type_id=None, gpu_count=0, started_at=NOW - 3600))
+    totals = (await bill(cloud))["metadata"]["totals"]
+    assert totals["gpuAmount"] == pytest.approx(20 * L4)
+    assert totals["cpuAmount"] == pytest.approx(4 * 0.03)
+    await cloud.clock.advance(5)
+    assert (await bill(cloud))["metadata"]["totals"]["gpuAmount"] == pytest.approx(25 * L4)
+
+
+async def test_a_deleted_endpoint_stays_on_the_bill(cloud: Cloud) -> None:
+    made = await cloud.make()
+    used(cloud, NOW - 10, NOW, endpoint=made["id"])
+    await cloud.call("DELETE", f"/v2/serverless/{made['id']}")
+    assert (await bill(cloud))["records"][0]["serverlessId"] == made["id"]
+
+
+async def test_one_endpoint_alone(cloud: Cloud) -> None:
+    used(cloud, NOW - 10, NOW, endpoint="a")
+    used(cloud, NOW - 20, NOW, endpoint="b")
+    listed = await bill(cloud, "serverlessId=b")
+    assert [record["serverlessId"] for record in listed["records"]] == ["b"]
+    assert listed["metadata"]["query"]["serverlessId"] == "b"
+    assert (await bill(cloud))["metadata"]["uniqueServerlessCount"] == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "start", "end"),
+    [
+        ("bucketSize=hour&lastN=1", "2027-01-15T08:00:00Z", "2027-01-15T09:00:00Z"),
+        ("bucketSize=week&lastN=1", "2027-01-11T00:00:00Z", "2027-01-18T00:00:00Z"),
+        ("bucketSize=month&lastN=3", "2026-11-01T00:00:00Z", "2027-02-01T00:00:00Z"),
+        ("bucketSize=year&lastN=2", "2026-01-01T00:00:00Z", "2028-01-01T00:00:00Z"),
+        (
+            "startTime=2027-01-02T10:00:00Z&endTime=2027-01-04T00:00:00Z",
+            "2027-01-02T00:00:00Z",
+            "2027-01-04T00:00:00Z",
+        ),
+        (
+            "startTime=2027-01-02T10:00:00Z&endTime=2027-01-04T00:00:01Z",
+            "2027-01-02T00:00:00Z",
+            "2027-01-05T00:00:00Z",
+        ),
+    ],
+)
+async def test_windows_are_aligned_to_their_buckets(cloud: Cloud, query: str, start: str, end: str) -> None:
+    window = (await bill(cloud, query))["metadata"]["query"]
+    assert (window["startTime"], window["endTime"]) == (start, end)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("lastN=1&startTime=2027-01-01T00:00:00Z", 400),
+        ("startTime=2027-01-05T00:00:00Z&endTime=2027-01-04T00:00:00Z", 400),
+        ("lastN=999999999999", 400),
+        ("startTime=0001-01-01T00:00:00Z&bucketSize=week", 200),
+        ("endTime=9999-12-31T23:00:00Z&bucketSize=year", 400),
+        ("lastN=0", 422),
+        ("bucketSize=minute", 422),
+        ("startTime=today", 422),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v2/billing/serverless", "/v2/billing"])
+async def test_windows_that_make_no_sense(cloud: Cloud, path: str, query: str, status: int) -> None:
+    got, _ = await cloud.call("GET", f"{path}?{query}")
+    assert got == status
+
+
+async def test_the_whole_bill_is_the_serverless_bill(cloud: Cloud) -> None:
+    used(cloud, NOW - 10, NOW, endpoint="a")
+    used(cloud, NOW - 30, NOW - 20, endpoint="b", gpu=None)
+    listed = await bill(cloud, path="/v2/billing")
+    (record,) = listed["records"]
+    assert record["serverlessGpuAmount"] == pytest.approx(10 * L4)
+    assert record["serverlessCpuAmount"] == pytest.approx(10 * 4 * 0.03 / 3600)
+    assert record["totalAmount"] == pytest.approx(
+        record["serverlessGpuAmount"] + record["serverlessCpuAmount"]
+    )
+    assert record["podGpuAmount"] == record["clusterNetworkingAmount"] == 0
