@@ -27,7 +27,9 @@ class Endpoint(Resource[Serverless, EndpointInputs, EndpointState]):
         return {"compute_family": ComputeFamily.GPU if inputs.gpu is not None else ComputeFamily.CPU}
 
     def preview(self, ctx: CheckContext, inputs: EndpointInputs, old: EndpointState | None) -> dict[str, Any]:
-        return {"request_urls": old.request_urls, "created_at": old.created_at} if old else {}
+        if old is None:
+            return {}
+        return {"url": old.url, "request_urls": old.request_urls, "created_at": old.created_at}
 
     async def find(self, ctx: Context[Serverless], inputs: EndpointInputs) -> str | None:
         for raw in await ctx.client.endpoints(ctx):

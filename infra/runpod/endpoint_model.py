@@ -125,6 +125,7 @@ class EndpointInputs(Model):
 
 
 class EndpointState(EndpointInputs):
+    url: str = prop(desc="Where to send a job and wait for its result (`requestUrls.runSync`).")
     request_urls: EndpointRequestUrls = prop(desc="Where to send jobs.")
     created_at: str = prop(desc="When RunPod created the endpoint (ISO 8601).")
     version: int | None = prop(None, desc="The endpoint's version when its rollout was last waited for.")

@@ -112,6 +112,7 @@ def state(raw: Raw, hint: EndpointInputs | None, version: int | None = None) -> 
         wait_for_rollout=hint.wait_for_rollout if hint else True,
         intent=hint.intent if hint else None,
         compute_family=ComputeFamily.GPU if raw.get("gpu") else ComputeFamily.CPU,
+        url=raw["requestUrls"]["runSync"],
         request_urls=EndpointRequestUrls(
             **{field: raw["requestUrls"][wire] for field, wire in _URLS.items()}
         ),

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from infra.runpod.client import RunPodClient
 from infra.runpod.serverless import Serverless
 from tests.runpod.helpers import KEY, Patience
+from tests.runpod.world import World
 
 
 @pytest.fixture
@@ -42,3 +44,14 @@ def serverless_of(
 @pytest.fixture
 def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     return asyncio.run
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def world(anyio_backend: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with World.open(tmp_path) as world:
+        yield world
