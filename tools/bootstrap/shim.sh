@@ -33,13 +33,17 @@ main() {
 	release_dead_locks
 	find_stack
 	if [ "$stack" != dev ]; then exec "$real" "$@"; fi
-	if [ "$command $subcommand" = 'stack rm' ]; then exec "$real" "$@" --preserve-config; fi
+	case "$command $subcommand" in
+	'stack rm' | 'stack remove') exec "$real" "$@" --preserve-config ;;
+	esac
 	if [ -f "$stacks/dev.json" ] && [ -s "$home/dev.salt" ]; then
 		with_salt "$@"
 	else
 		init_dev
-		if [ "$command $subcommand" != 'stack init' ]; then with_salt "$@"; fi
-		echo "Created stack 'dev'"
+		case "$command $subcommand" in
+		'stack init' | 'stack new') echo "Created stack 'dev'" ;;
+		*) with_salt "$@" ;;
+		esac
 	fi
 }
 
@@ -196,7 +200,7 @@ take_word() {
 		subcommand=$word
 	elif [ -z "$stack" ] && [ "$command" = stack ]; then
 		case $subcommand in
-		init | rm | select) stack=$word ;;
+		init | new | rm | remove | select) stack=$word ;;
 		esac
 	fi
 }
