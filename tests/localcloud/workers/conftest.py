@@ -4,8 +4,9 @@ import asyncio
 import json
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from aiohttp import web
 from infra.localcloud.core.clock import Clock, ManualClock, RealClock
 from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.store import Store
-from infra.localcloud.runpod.model import EndpointRecord, ScalerType, Usage
+from infra.localcloud.runpod.model import EndpointRecord, ScalerType, Usage, WorkerView
 from infra.localcloud.runpod.workers import LocalFleet
 from infra.localcloud.runpod.workers.images import ImageRefused, UnpackedImage
 from infra.localcloud.runpod.workers.logs import WorkerLog
@@ -173,10 +174,32 @@ class Cloud:
     def ask(self, method: str, operation: str, body: Any = None, **options: Any) -> "asyncio.Task[Any]":
         return asyncio.ensure_future(self.call(method, operation, body, **options))
 
-    async def settle(self) -> None:
-        """Let what was sent arrive and be handled: one round trip through the server's loop."""
-        for _ in range(3):
-            await self.call("GET", "health")
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """What was sent is on its way: round trips through the server until its effect shows."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            if condition():
+                return
+            await self.call("GET", "metrics")
+        raise AssertionError("what the test waits for did not come")
+
+    def views(self) -> list[WorkerView]:
+        return self.fleet.workers(self.record.id)
+
+    def statuses(self) -> list[str]:
+        return sorted(view.status.value for view in self.views())
+
+    async def actor(self, number: int = 1) -> "Actor":
+        """The `number`th worker that was started, played."""
+        return Actor(self, (await self.stage.started(number))[number - 1])
+
+    async def ready(self, number: int = 1) -> tuple["Actor", "asyncio.Task[tuple[int, Any]]"]:
+        """That worker with a job-take that waits."""
+        actor = await self.actor(number)
+        poll = actor.taking()
+        worker = self.fleet._find(self.record.id, actor.worker.id)
+        await self.until(lambda: worker.take is not None or poll.done())
+        return actor, poll
 
 
 class Actor:
@@ -188,6 +211,9 @@ class Actor:
     async def get(self, kind: str, query: str = "") -> tuple[int, Any]:
         template = self.worker.env["RUNPOD_WEBHOOK_GET_JOB"].replace("$ID", self.worker.id)
         return await self._send("GET", template.replace("/job-take/", f"/{kind}/") + query)
+
+    def stopping(self) -> "asyncio.Task[tuple[int, Any]]":
+        return asyncio.ensure_future(self.get("job-stop"))
 
     async def take(self) -> dict[str, Any]:
         status, job = await self.get("job-take", "&job_in_progress=0")
@@ -284,6 +310,13 @@ def played(tmp_path: Path) -> Callable[[Callable[[Cloud], Awaitable[None]]], Non
         asyncio.run(main())
 
     return run
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Callable[[Clock], AbstractAsyncContextManager[Cloud]]:
+    """Serves a fleet with played workers, each time over the same state."""
+    image = handler_image(tmp_path, "")
+    return lambda clock: serve(tmp_path, clock, image, launcher="stage")
 
 
 @pytest.fixture

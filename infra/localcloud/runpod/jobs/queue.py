@@ -42,6 +42,7 @@ class Job:
     finished_at: float | None = None
     worker_id: str | None = None
     crashes: int = 0
+    turn: int = 0  # its place in the line, given by the queue; kept when it is put back
     output: Any = NOTHING
     error: Any = None
     chunks: deque[Any] = field(default_factory=deque)
@@ -93,6 +94,7 @@ _PLAIN = (
     "finished_at",
     "worker_id",
     "crashes",
+    "turn",
     "error",
 )
 
@@ -112,17 +114,26 @@ class JobQueue:
         self.jobs: dict[str, Job] = {}
         self._normal: deque[Job] = deque()
         self._low: deque[Job] = deque()
+        self._turns = 0
 
     def add(self, job: Job) -> None:
+        """A new job, to the end of the line; or one from the store, in the order of their turns."""
         self.jobs[job.id] = job
-        if job.status is JobStatus.IN_QUEUE:
+        self._turns = max(self._turns, job.turn)
+        if job.status is not JobStatus.IN_QUEUE:
+            return
+        if job.turn:
             self._line(job).append(job)
+        else:
+            self.enqueue(job)
 
     def put_back(self, job: Job) -> None:
         """To the front: a job whose worker died has waited once already."""
         self._line(job).appendleft(job)
 
     def enqueue(self, job: Job) -> None:
+        self._turns += 1
+        job.turn = self._turns
         self._line(job).append(job)
 
     def take(self, count: int) -> list[Job]:

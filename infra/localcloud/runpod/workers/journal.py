@@ -49,7 +49,7 @@ class Journal:
         """Jobs in the order they were queued, and the endpoint's counters."""
         jobs = [Job.load(value) for _, value in self._jobs(endpoint_id).items()]
         self._written |= {(endpoint_id, job.id) for job in jobs}
-        return sorted(jobs, key=lambda job: job.queued_at), self._totals.get(endpoint_id) or {}
+        return sorted(jobs, key=lambda job: job.turn), self._totals.get(endpoint_id) or {}
 
     def forget(self, endpoint_id: str) -> None:
         for key in [key for key in self._dirty if key[0] == endpoint_id]:
