@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.artifacts.oci.auth import Login, docker_login
-from infra.artifacts.oci.reference import HUB, api_url
+from infra.artifacts.oci.reference import api_url
 from infra.artifacts.oci.registry import Registry
 from infra.artifacts.store import ObjectStore
 from infra.spec.errors import PilotlightError
@@ -25,7 +25,7 @@ class NoRegistry(PilotlightError):
 
 @dataclass(frozen=True)
 class RegistrySettings:
-    """`host` is where references point, `url` where the API is (derived from the host when None)."""
+    """`host` is what references say (the local cloud's: an alias), `url` where the API is (None = at the host)."""
 
     host: str
     url: str | None = None
@@ -41,6 +41,7 @@ class Client:
     registry_settings: RegistrySettings | None = None
     local: bool = False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    build_locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _registries: dict[str, Registry] = field(default_factory=dict)
 
     async def registry(self) -> Registry:
@@ -57,7 +58,7 @@ class Client:
     async def registry_at(self, host: str) -> Registry:
         """The registry of a base image; the one we push to when it is the same."""
         settings = self.registry_settings
-        if settings is not None and host in (settings.host, LOCAL_ALIAS if settings.local else settings.host):
+        if settings is not None and host == settings.host:
             return await self._open(settings)
         return await self._open(RegistrySettings(host))
 
@@ -66,12 +67,18 @@ class Client:
             login = settings.login or await asyncio.to_thread(docker_login, settings.host)
             self._registries[settings.host] = Registry(
                 settings.url or api_url(settings.host),
-                settings.host if settings.host != HUB else HUB,
+                settings.host,
                 login,
                 local=settings.local,
                 sleep=self.sleep,
             )
         return self._registries[settings.host]
+
+
+def local_password(root: Path) -> str:
+    """The password of the local cloud's registry, from the file that its daemon wrote."""
+    said = json.loads((root / ".pilotlight" / "cloud.json").read_bytes())
+    return str(said["registry"]["password"])
 
 
 def cache_dir(root: Path | None, name: str) -> Path:

@@ -90,9 +90,29 @@ async def missing_blobs(store: ObjectStore, bucket: str, files: Iterable[StagedF
     return [file for file in found if file is not None]
 
 
-async def claim(store: ObjectStore, bucket: str, digest: str, mark: str) -> None:
-    """Note that the resource with this mark holds these weights: several resources may hold the same ones."""
-    await store.put(bucket, manifests.claim_prefix(digest) + mark, b"", "text/plain")
+async def claim(store: ObjectStore, bucket: str, manifest: Manifest, mark: str) -> None:
+    """Note, before the first blob, that the resource with this mark holds these weights; several may hold the same.
+
+    The claim lists the files, so that an upload which never finished can be cleaned up.
+    """
+    key = manifests.claim_prefix(manifest.digest) + mark
+    await store.put(bucket, key, manifest.to_json(), "application/json")
+
+
+async def claimed(store: ObjectStore, bucket: str, mark: str) -> str | None:
+    """The digest of the weights that carry this mark."""
+    async for page in store.pages(bucket, manifests.CLAIMS):
+        for key in page:
+            folder, _, name = key.removeprefix(manifests.CLAIMS).partition("/")
+            if name == mark:
+                return folder.replace("-", ":", 1)
+    return None
+
+
+async def read_claim(store: ObjectStore, bucket: str, digest: str, mark: str) -> Manifest | None:
+    key = manifests.claim_prefix(digest) + mark
+    raw = await store.get(bucket, key)
+    return None if raw is None else manifests.parse(raw, f"s3://{bucket}/{key}")
 
 
 async def release(

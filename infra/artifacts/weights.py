@@ -85,10 +85,12 @@ class Weights(Resource[Client, WeightsInputs, WeightsState]):
         return {**outputs, "uri": UNKNOWN}
 
     async def find(self, ctx: Context[Client], inputs: WeightsInputs) -> str | None:
-        """By content, so what is found cannot be a stranger's: it is adopted, with a claim of our own."""
-        digest = inputs.source_digest or ""
-        there = await staging.read_manifest(_store(ctx), inputs.bucket, digest)
-        return None if there is None else f"{inputs.bucket}/{digest}"
+        """By our claim. Weights without one are shared by content: create sends only what lacks."""
+        store = _store(ctx)
+        if await store.bucket_region(inputs.bucket) is None:
+            return None
+        digest = await staging.claimed(store, inputs.bucket, str(ctx.mark))
+        return None if digest is None else f"{inputs.bucket}/{digest}"
 
     async def create(self, ctx: Context[Client], inputs: WeightsInputs) -> Created[WeightsState]:
         state = await _stage(ctx, inputs)
@@ -98,14 +100,14 @@ class Weights(Resource[Client, WeightsInputs, WeightsState]):
         store = _store(ctx)
         bucket, _, digest = id.partition("/")
         manifest = await staging.read_manifest(store, bucket, digest)
-        known = manifest or (of(StagedFile(f.path, f.size, f.sha256) for f in old.files) if old else None)
+        known = manifest or await _expected(ctx, store, bucket, digest, old)
         if known is None or await store.bucket_region(bucket) is None:
             return None
         lost = [file.path for file in await staging.missing_blobs(store, bucket, known.files)]
-        if manifest is None and len(lost) == len(known.files):
+        if manifest is None and old is not None and len(lost) == len(known.files):
             return None
         missing = sorted(lost) + ([] if manifest is not None else [MANIFEST_ITSELF])
-        if missing:
+        if missing and old is not None:
             ctx.warn(f"s3://{bucket} has lost {', '.join(missing)} of these weights")
         given = _given(old) if old is not None else {"source": ""}
         return WeightsState(
@@ -131,6 +133,15 @@ class Weights(Resource[Client, WeightsInputs, WeightsState]):
             await staging.release(store, bucket, digest, files, str(ctx.mark))
 
 
+async def _expected(
+    ctx: Context[Client], store: ObjectStore, bucket: str, digest: str, old: WeightsState | None
+) -> Manifest | None:
+    """Without a manifest: the files of the state, or those that an unfinished upload meant to send."""
+    if old is not None and old.files:
+        return of(StagedFile(file.path, file.size, file.sha256) for file in old.files)
+    return await staging.read_claim(store, bucket, digest, str(ctx.mark))
+
+
 async def _stage(ctx: Context[Client], inputs: WeightsInputs) -> WeightsState:
     found = await asyncio.to_thread(_scan, ctx.root, inputs)
     manifest = None if found.problems else await asyncio.to_thread(_hash, ctx.root, found)
@@ -142,7 +153,7 @@ async def _stage(ctx: Context[Client], inputs: WeightsInputs) -> WeightsState:
         )
     store, bucket = _store(ctx), inputs.bucket
     state = WeightsState(**{**_given(inputs), **_outputs(bucket, manifest), "missing": []})
-    await staging.claim(store, bucket, manifest.digest, str(ctx.mark))
+    await staging.claim(store, bucket, manifest, str(ctx.mark))
     ctx.created(f"{bucket}/{manifest.digest}", state)
     journals = cache_dir(ctx.root, "uploads")
     await staging.stage(store, bucket, manifest, found.files, status=ctx.status, journals=journals)

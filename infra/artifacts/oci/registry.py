@@ -191,6 +191,17 @@ class Registry:
             address = str(answer.url.join(link)) if link else None
         return found
 
+    async def others_hold(self, repo: str, digest: str, own_tag: str) -> bool:
+        """Whether a tag other than ours points at this manifest."""
+        gate = asyncio.Semaphore(8)
+
+        async def points(tag: str) -> bool:
+            async with gate:
+                stored = await self.manifest(repo, tag)
+            return stored is not None and stored.digest == digest
+
+        return any(await asyncio.gather(*(points(tag) for tag in await self.tags(repo) if tag != own_tag)))
+
 
 class _Push:
     """One blob on its way: in chunks when it is large, asking the registry after each fault how far it came."""

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, cast
 
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
-_LEVEL = 6
+_LEVEL = 4
 
 
 class Entry(NamedTuple):
