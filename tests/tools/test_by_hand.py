@@ -51,6 +51,14 @@ def test_secrets_open_with_the_generated_passphrase_only(checkout: Any) -> None:
     assert "incorrect passphrase" in said
 
 
+def test_two_first_commands_at_once_make_one_stack(checkout: Any) -> None:
+    runs = [checkout.start("preview", "-s", "dev") for _ in range(2)]
+    said = [run.communicate(timeout=60)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert checkout.git("status", "--short") == ""
+    assert "already exists" in checkout.pulumi("stack", "init", "dev", code=1)
+
+
 def test_a_lost_salt_is_found_again_in_the_state(checkout: Any) -> None:
     checkout.program(SECRET)
     checkout.pulumi("up", "--yes", "--skip-preview")

@@ -41,7 +41,8 @@ def stand_in(checkout: Any) -> Any:
 
 
 def called(stand_in: Any, *arguments: str, **options: str) -> dict[str, Any]:
-    lines = stand_in.pulumi(*arguments, **options).splitlines()
+    said = stand_in.pulumi(*arguments, **options).splitlines()
+    lines = [line for line in said if not line.startswith("pulumi: ")]
     result: dict[str, Any] = json.loads(lines[0])
     result["settings"] = json.loads(lines[1]) if len(lines) > 1 else None
     return result
@@ -118,6 +119,12 @@ def test_the_salt_goes_to_a_copy_of_the_settings(stand_in: Any, command: str) ->
 @pytest.mark.parametrize("named", [["-s", "prod"], ["-sprod"], ["--stack=prod"]])
 def test_the_salt_is_for_dev_only(stand_in: Any, named: list[str]) -> None:
     assert called(stand_in, "up", *named)["settings"] is None
+
+
+def test_that_another_stack_is_not_shared_is_said_before_it_is_filled(stand_in: Any) -> None:
+    assert "stack prod is kept in this checkout only" in stand_in.pulumi("up", "-s", "prod")
+    assert "this checkout only" not in stand_in.pulumi("up", "-s", "dev")
+    assert "this checkout only" not in stand_in.pulumi("up", "-s", "prod", PULUMI_BACKEND_URL="s3://a-bucket")
 
 
 def test_settings_with_a_salt_of_their_own_are_used_as_they_are(stand_in: Any) -> None:

@@ -32,7 +32,12 @@ main() {
 
 	release_dead_locks
 	find_stack
-	if [ "$stack" != dev ]; then exec "$real" "$@"; fi
+	if [ "$stack" != dev ]; then
+		case $command in
+		up | update | config | import) echo "pulumi: stack $stack is kept in this checkout only; docs/state-backends.md says how to share it" >&2 ;;
+		esac
+		exec "$real" "$@"
+	fi
 	case "$command $subcommand" in
 	'stack rm' | 'stack remove') exec "$real" "$@" --preserve-config ;;
 	esac
