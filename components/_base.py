@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+from infra.spec import Spec
 from infra.spec.errors import PilotlightError
 
 
@@ -42,7 +43,10 @@ def with_overrides(section: str, name: str, values: Mapping[str, Any]) -> dict[s
 def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
-        below = merged.get(key)
-        below = below.model_dump(exclude_unset=True) if hasattr(below, "model_dump") else below
+        below = _plain(merged.get(key))
         merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, Spec) else value

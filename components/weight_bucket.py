@@ -35,13 +35,13 @@ class WeightBucket(pulumi.ComponentResource):
             spec = parse(BucketSpec, with_overrides("buckets", name, values), subject=f"bucket {name!r}")
         self.bucket = Bucket(
             name,
-            bucket_name=spec.bucket_name,
+            name=spec.bucket_name,
             kind=spec.kind.value,
             region=spec.region,
             force_destroy=spec.force_destroy,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.bucket_name = self.bucket.bucket_name
+        self.bucket_name = self.bucket.name
         self.worker_env: dict[str, pulumi.Input[str]] = given(
             AWS_ENDPOINT_URL_S3=endpoint_url,
             AWS_REGION=spec.region,

@@ -26,7 +26,8 @@ def call(
     progress: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Any:
-    """Send `request` to the endpoint at `url` (its base, `…/v2/<id>`) and return the handler's output."""
+    """Send `request` to the endpoint whose `url` is `…/v2/<id>/runsync`, and return the handler's output."""
+    url = url.removesuffix("/runsync")
     key = _key_for(url, root, stack)
     started = clock()
     job = _send(f"{url}/run", key, {"input": request})
