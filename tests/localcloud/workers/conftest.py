@@ -142,7 +142,7 @@ class Cloud:
     clock: Any
     store: Store
     meter: NoMeter
-    images: OneImage
+    images: Any
     faults: Faults
     stage: Stage
     record: EndpointRecord = RECORD
@@ -262,10 +262,10 @@ def handler_image(directory: Path, source: str) -> UnpackedImage:
 
 
 @asynccontextmanager
-async def serve(
-    directory: Path, clock: Clock, image: UnpackedImage, *, launcher: Any = None, rate_limit: bool = False
+async def serve_fleet(
+    directory: Path, clock: Clock, images: Any, *, launcher: Any = None, rate_limit: bool = False
 ) -> AsyncIterator[Cloud]:
-    meter, images, stage = NoMeter(), OneImage(image), Stage()
+    meter, stage = NoMeter(), Stage()
     faults = Faults(clock)
     store = Store(directory / "state.db")
     server = socket.create_server(("127.0.0.1", 0))
@@ -303,8 +303,8 @@ def played(tmp_path: Path) -> Callable[[Callable[[Cloud], Awaitable[None]]], Non
 
     def run(test: Callable[[Cloud], Awaitable[None]], **options: Any) -> None:
         async def main() -> None:
-            image = handler_image(tmp_path, "")
-            async with serve(tmp_path, ManualClock(), image, launcher="stage", **options) as cloud:
+            image = OneImage(handler_image(tmp_path, ""))
+            async with serve_fleet(tmp_path, ManualClock(), image, launcher="stage", **options) as cloud:
                 await asyncio.wait_for(test(cloud), PATIENCE_S)
 
         asyncio.run(main())
@@ -315,8 +315,13 @@ def played(tmp_path: Path) -> Callable[[Callable[[Cloud], Awaitable[None]]], Non
 @pytest.fixture
 def stage(tmp_path: Path) -> Callable[[Clock], AbstractAsyncContextManager[Cloud]]:
     """Serves a fleet with played workers, each time over the same state."""
-    image = handler_image(tmp_path, "")
-    return lambda clock: serve(tmp_path, clock, image, launcher="stage")
+    image = OneImage(handler_image(tmp_path, ""))
+    return lambda clock: serve_fleet(tmp_path, clock, image, launcher="stage")
+
+
+@pytest.fixture
+def serve() -> Callable[..., AbstractAsyncContextManager[Cloud]]:
+    return serve_fleet
 
 
 @pytest.fixture
@@ -325,7 +330,8 @@ def real(tmp_path: Path) -> Callable[[str, Callable[[Cloud], Awaitable[None]]], 
 
     def run(source: str, test: Callable[[Cloud], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with serve(tmp_path, RealClock(), handler_image(tmp_path, source)) as cloud:
+            images = OneImage(handler_image(tmp_path, source))
+            async with serve_fleet(tmp_path, RealClock(), images) as cloud:
                 await asyncio.wait_for(test(cloud), 2 * PATIENCE_S)
 
         asyncio.run(main())
