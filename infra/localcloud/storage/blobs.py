@@ -10,6 +10,7 @@ Everything that counts is written beside its place, synced and renamed into it, 
 new one. Names are checked by the routes before they come here.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -36,7 +37,7 @@ class Upload:
         self._file = path.open("ab", buffering=0)
         self._hash = hashlib.sha256()
         self.size = 0
-        self.busy = False
+        self.turn = asyncio.Lock()  # held by the request that writes
         if self._file.tell():
             with path.open("rb") as received:
                 while chunk := received.read(1 << 20):

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -9,6 +11,7 @@ from .blobs import DIGEST, BlobStore, DigestMismatch, Upload
 from .registry_errors import RegistryError
 
 BUFFER = 1 << 20  # bytes hashed and written per hop to a thread
+TURN_S = 5.0  # how long a request waits for the one that writes the same upload
 
 
 def add_routes(router: web.UrlDispatcher, store: BlobStore) -> None:
@@ -56,20 +59,22 @@ class _Blobs:
             raise
 
     async def progress(self, request: web.Request) -> web.Response:
-        upload = await self._upload(request)
-        return _accepted(request.match_info["name"], upload, status=204)
+        async with self._upload(request) as upload:
+            return _accepted(request.match_info["name"], upload, status=204)
 
     async def append(self, request: web.Request) -> web.Response:
-        upload = await self._upload(request)
-        await self._receive(request, upload)
-        return _accepted(request.match_info["name"], upload)
+        async with self._upload(request) as upload:
+            await _receive(request, upload)
+            return _accepted(request.match_info["name"], upload)
 
     async def finish(self, request: web.Request) -> web.Response:
-        return await self._receive_and_finish(request, await self._upload(request))
+        async with self._upload(request) as upload:
+            return await self._receive_and_finish(request, upload)
 
     async def abort(self, request: web.Request) -> web.Response:
-        self.store.abort(await self._upload(request))
-        return web.Response(status=204)
+        async with self._upload(request) as upload:
+            self.store.abort(upload)
+            return web.Response(status=204)
 
     def _mountable(self, digest: str, source: str) -> bool:
         if not source:
@@ -82,18 +87,23 @@ class _Blobs:
             raise RegistryError(404, "BLOB_UNKNOWN", f"no blob {digest} in {name}")
         return name, digest
 
-    async def _upload(self, request: web.Request) -> Upload:
+    @asynccontextmanager
+    async def _upload(self, request: web.Request) -> AsyncIterator[Upload]:
+        """The upload, for this request alone. The request before, whose connection broke, may be at its last bytes."""
         uuid = request.match_info["uuid"]
-        upload = None
-        if re.fullmatch(r"[0-9a-f]{32}", uuid):
-            upload = await asyncio.to_thread(self.store.upload, uuid)
+        known = re.fullmatch(r"[0-9a-f]{32}", uuid)
+        upload = await asyncio.to_thread(self.store.upload, uuid) if known else None
         if upload is None:
             raise RegistryError(404, "BLOB_UPLOAD_UNKNOWN", f"no upload {uuid}: begin a new one")
-        if upload.busy:
-            raise RegistryError(
-                409, "BLOB_UPLOAD_INVALID", f"upload {uuid} is being written by another request"
-            )
-        return upload
+        try:
+            await asyncio.wait_for(upload.turn.acquire(), TURN_S)
+        except TimeoutError:
+            message = f"upload {uuid} is being written by another request"
+            raise RegistryError(409, "BLOB_UPLOAD_INVALID", message) from None
+        try:
+            yield upload
+        finally:
+            upload.turn.release()
 
     async def _receive_and_finish(self, request: web.Request, upload: Upload) -> web.Response:
         name, digest = request.match_info["name"], request.query.get("digest", "")
@@ -101,30 +111,26 @@ class _Blobs:
             raise RegistryError(
                 400, "DIGEST_INVALID", f"the digest parameter must be a digest, not {digest!r}"
             )
-        await self._receive(request, upload)
-        upload.busy = True
+        await _receive(request, upload)
         try:
             await asyncio.to_thread(self.store.finish, upload, name, digest)
         except DigestMismatch as error:
             raise RegistryError(400, "DIGEST_INVALID", f"announced {digest}, {error}") from None
-        finally:
-            upload.busy = False
         return _created(name, digest)
 
-    async def _receive(self, request: web.Request, upload: Upload) -> None:
-        """Append the body. What arrived before the connection broke is kept, so the client can go on from there."""
-        _check_range(request, upload)
-        upload.busy = True
-        buffer = bytearray()
-        try:
-            async for chunk in request.content.iter_any():
-                buffer += chunk
-                if len(buffer) >= BUFFER:
-                    full, buffer = buffer, bytearray()
-                    await asyncio.to_thread(upload.write, bytes(full))
-        finally:
-            upload.write(bytes(buffer))
-            upload.busy = False
+
+async def _receive(request: web.Request, upload: Upload) -> None:
+    """Append the body. What arrived before the connection broke is kept, so the client can go on from there."""
+    _check_range(request, upload)
+    buffer = bytearray()
+    try:
+        async for chunk in request.content.iter_any():
+            buffer += chunk
+            if len(buffer) >= BUFFER:
+                full, buffer = buffer, bytearray()
+                await asyncio.to_thread(upload.write, bytes(full))
+    finally:
+        upload.write(bytes(buffer))
 
 
 def _check_range(request: web.Request, upload: Upload) -> None:
