@@ -1,0 +1,139 @@
+"""What a program's declarations register, seen through the SDK's own mocks: no engine, no cloud."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
+
+ENDPOINT = "pilotlight-runpod:index:Endpoint"
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Answers every registration with its inputs and made-up outputs, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, MockResourceArgs] = {}
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.seen[f"{args.typ}::{args.name}"] = args
+        outputs = {
+            "pilotlight-artifacts:index:Bucket": {"name": "weights-1a2b"},
+            "pilotlight-artifacts:index:Weights": {"uri": "s3://weights-1a2b/m.json", "digest": "sha256:0"},
+            "pilotlight-artifacts:index:Image": {"ref": "r/search@sha256:0", "digest": "sha256:0"},
+            ENDPOINT: {"url": "http://127.0.0.1:1/v2/abc/runsync"},
+        }
+        return f"{args.name}-id", {**args.inputs, **outputs.get(args.typ, {})}
+
+    def call(self, args: MockCallArgs) -> dict[Any, Any]:
+        return {}
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="pilotlight", stack="dev")
+    pulumi.runtime.set_all_config({})
+    return recorder
+
+
+def run(program: Any) -> None:
+    """Run a program to its end, outputs resolved; what it raises is raised here."""
+    pulumi.runtime.test(program)()
+
+
+def declare(**values: Any) -> Any:
+    from components import ModelEndpoint, ModelImage, StagedWeights, WeightBucket
+
+    bucket = WeightBucket("weights")
+    weights = StagedWeights("minilm", bucket=bucket, source="models/minilm")
+    image = ModelImage("search", handler="stacks/search")
+    return ModelEndpoint(
+        "search", image=image, weights=weights, **{"cloud": "runpod", "gpu": "L4", **values}
+    )
+
+
+def test_a_declaration_becomes_four_resources_under_their_components(recorder: Recorder) -> None:
+    run(lambda: declare().url)
+    assert {key for key in recorder.seen if "::" in key and "index:Model" not in key} >= {
+        "pilotlight-artifacts:index:Bucket::weights",
+        "pilotlight-artifacts:index:Weights::minilm",
+        "pilotlight-artifacts:index:Image::search",
+        f"{ENDPOINT}::search",
+    }
+
+
+def test_the_worker_learns_of_its_weights(recorder: Recorder) -> None:
+    run(lambda: declare(concurrency=4, env={"A": "1"}).url)
+    inputs = recorder.seen[f"{ENDPOINT}::search"].inputs
+    assert inputs["image"] == "r/search@sha256:0"
+    assert inputs["env"] == {
+        "A": "1",
+        "PILOTLIGHT_CONCURRENCY": "4",
+        "PILOTLIGHT_WEIGHTS": "s3://weights-1a2b/m.json",
+    }
+    assert inputs["intent"]["endpoint"] == "search"
+
+
+def test_the_stack_s_settings_go_over_the_program_s(recorder: Recorder) -> None:
+    from components import Workers
+
+    settings = {"search": {"gpu": "H100", "workers": {"max": 1}}}
+    pulumi.runtime.set_all_config({"pilotlight:endpoints": json.dumps(settings)})
+    run(lambda: declare(workers=Workers(min=1, max=5)).url)
+    inputs = recorder.seen[f"{ENDPOINT}::search"].inputs
+    assert inputs["gpu"]["pools"] == ["ADA_80_PRO"]
+    assert (inputs["workers"]["min"], inputs["workers"]["max"]) == (1, 1)
+
+
+def test_the_output_names_what_serves_and_what_it_can_cost(recorder: Recorder) -> None:
+    def program() -> Any:
+        return pulumi.Output.from_input(declare().summary()).apply(check)
+
+    def check(summary: dict[str, Any]) -> None:
+        assert summary["cloud"] == "runpod"
+        assert summary["kind"] == "queue"
+        assert summary["url"].endswith("/runsync")
+        assert summary["image"] == "r/search@sha256:0"
+        assert summary["weights"] == "s3://weights-1a2b/m.json"
+        assert summary["plan"]["usdPerMonth"] == {"floor": "0.00", "ceiling": "1497.96"}
+
+    run(program)
+
+
+def test_a_secret_in_the_environment_stays_a_secret(recorder: Recorder) -> None:
+    def program() -> Any:
+        endpoint = declare(env={"TOKEN": pulumi.Output.secret("canary")})
+        return endpoint.endpoint.env.is_secret()
+
+    run(lambda: pulumi.Output.from_input(program()).apply(_assert_true))
+
+
+def test_what_a_cloud_cannot_do_stops_the_program_without_a_traceback(recorder: Recorder) -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        run(lambda: declare(gpu=["T4", "L5"], auth="none"))
+    message = str(caught.value)
+    assert "gpu[0]" in message
+    assert "gpu[1]" in message
+    assert "auth" in message
+    assert f"{ENDPOINT}::search" not in recorder.seen
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"cloud": "modl"}, "Nearest: modal"),
+        ({"cloud": "modal"}, "runpod"),
+        ({"idle_timeout_s": 0}, "idle_timeout_s"),
+        ({"gpu": None}, "neither gpu nor cpu"),
+    ],
+)
+def test_a_wrong_declaration_is_explained(recorder: Recorder, values: dict[str, Any], said: str) -> None:
+    with pytest.raises(pulumi.RunError, match="endpoint 'search'") as caught:
+        run(lambda: declare(**values))
+    assert said in str(caught.value)
+
+
+def _assert_true(value: bool) -> None:
+    assert value
