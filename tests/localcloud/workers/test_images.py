@@ -215,8 +215,11 @@ def test_an_image_that_cannot_run_here_is_refused_with_the_reason(store, pushed,
 def test_a_damaged_image_is_refused_and_leaves_nothing(store, pushed, tmp_path):
     assert "not a readable tar" in refused(store, pushed.push(b"no tar"))
     assert "not a readable tar" in refused(store, pushed.push(SITE[:520]))
-    assert "cannot be read" in refused(store, pushed.put(b"[]"))
-    assert "cannot be unpacked" in refused(store, pushed.put(b"{}"))
+    for content in (b"[]", b"{}", b"{", b'{"manifests": [1]}'):
+        assert "manifest that is not one" in refused(store, pushed.put(content))
+    config, layer = pushed.blob(b"[]"), pushed.blob(APP)
+    broken = pushed.put(json.dumps({"config": config, "layers": [layer]}).encode())
+    assert "configuration that is not one" in refused(store, broken)
     whole = pushed.push(APP)
     (tmp_path / "registry" / hashlib.sha256(APP).hexdigest()).write_bytes(APP[:-9])
     assert "is damaged" in refused(store, whole)

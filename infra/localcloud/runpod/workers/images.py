@@ -85,8 +85,12 @@ class ImageStore:
                         self._ready[digest] = await asyncio.to_thread(
                             self._unpack, reference, digest, manifest
                         )
-                    except (BadLayer, OSError, ValueError, KeyError, TypeError) as error:
+                    except (BadLayer, OSError) as error:
                         raise ImageRefused(f"{reference} cannot be unpacked: {error}") from error
+                    except (ValueError, KeyError, TypeError, AttributeError) as error:
+                        raise ImageRefused(
+                            f"{reference} has a configuration that is not one of an image."
+                        ) from error
         return self._ready[digest]
 
     def _manifest(self, reference: Reference) -> tuple[str, dict[str, Any]]:
@@ -98,14 +102,14 @@ class ImageStore:
             )
         try:
             digest, manifest = "sha256:" + hashlib.sha256(found[1]).hexdigest(), json.loads(found[1])
-            if "manifests" not in manifest:
+            if {"config", "layers"} <= set(manifest):
                 return digest, manifest
-            fitting = [entry for entry in manifest["manifests"] if _fits(entry.get("platform", {}))]
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ImageRefused(f"{reference} has a manifest that cannot be read: {error}") from error
+            fitting = [entry["digest"] for entry in manifest["manifests"] if _fits(entry.get("platform", {}))]
+        except (ValueError, AttributeError, TypeError, KeyError) as error:
+            raise ImageRefused(f"{reference} has a manifest that is not one of an image.") from error
         if not fitting:
             raise ImageRefused(f"{reference} has no image for linux/{ARCHITECTURE}.")
-        return self._manifest(Reference(reference.host, reference.repository, "", fitting[0]["digest"]))
+        return self._manifest(Reference(reference.host, reference.repository, "", fitting[0]))
 
     def _unpack(self, reference: Reference, digest: str, manifest: dict[str, Any]) -> UnpackedImage:
         config = json.loads(self._blob(manifest["config"]["digest"]).read_bytes())
