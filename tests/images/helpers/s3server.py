@@ -23,8 +23,7 @@ class S3Server:
         self.requests: list[tuple[str, str]] = []
         self.fault: Callable[[str, str, int], object] = lambda key, range_, nth: None
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "S3Server":
@@ -91,6 +90,14 @@ class S3Server:
                 pass
 
         return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """A client that went away is what some tests are about."""
 
 
 def _signature_problem(request: BaseHTTPRequestHandler) -> str:
