@@ -59,9 +59,7 @@ class BucketInputs(Model):
         server_default=True,
         desc="Where the bucket lies; default: the provider's region.",
     )
-    force_destroy: bool = prop(
-        False, ignore=True, desc="Whether destroying may delete a bucket that still holds objects."
-    )
+    force_destroy: bool = prop(False, desc="Whether destroying may delete a bucket that still holds objects.")
 
 
 class BucketState(BucketInputs):
@@ -97,9 +95,7 @@ class Bucket(Resource[Client, BucketInputs, BucketState]):
             if await store.bucket_region(name) is None:
                 return None
         except StoreError as error:
-            raise (
-                _taken(name) if error.status == 403 and not error.code.startswith("Invalid") else error
-            ) from None
+            raise (_taken(name) if error.code in ("403", "Forbidden", "AccessDenied") else error) from None
         found = await store.get(name, MARK_KEY)
         if found == _mark(ctx) or (found is None and await _left_by_us(ctx, store, name)):
             return name

@@ -59,13 +59,13 @@ async def stage(
     *,
     status: Status,
     journals: Path | None,
-    min_part: int = MIN_PART,
+    min_part: int | None = None,
 ) -> None:
     """Send what the bucket lacks, then the manifest. `paths`: each file of the manifest on this disk."""
     blobs = {file.sha256: file for file in manifest.files}
     absent = await missing_blobs(store, bucket, blobs.values())
     progress = Progress(status, len(absent), sum(file.size for file in absent))
-    uploader = Uploader(store, bucket, journals=journals, sent=progress.bytes, min_part=min_part)
+    uploader = Uploader(store, bucket, journals=journals, sent=progress.bytes, min_part=min_part or MIN_PART)
 
     async def send(file: StagedFile) -> None:
         await uploader.upload(Source(file.path, paths[file.path], file.size, file.sha256), file.key)

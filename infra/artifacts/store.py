@@ -4,6 +4,7 @@ boto3's own retries are off: ours sleep on the event loop, so that a cancelled `
 """
 
 import asyncio
+import copy
 import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -82,8 +83,8 @@ class ObjectStore:
 
     def sleeping(self, sleep: Sleep) -> "ObjectStore":
         """The same store, waiting with another clock."""
-        other = ObjectStore(self.settings, sleep)
-        other._clients, other._making = self._clients, self._making
+        other = copy.copy(self)
+        other._sleep = sleep
         return other
 
     async def call(self, method: str, *, in_region: str | None = None, **arguments: Any) -> Any:
