@@ -48,6 +48,7 @@ class FakeFleet:
     def __init__(self) -> None:
         self.applied: list[EndpointRecord] = []
         self.removed: list[str] = []
+        self.history: list[str] = []
         self.staff: dict[str, list[WorkerView]] = {}
         self.lines: dict[str, list[LogLine]] = {}
         self.log_calls: list[dict[str, Any]] = []
@@ -62,9 +63,11 @@ class FakeFleet:
             failure, self.fail = self.fail, None
             raise failure
         self.applied.append(endpoint)
+        self.history.append("applied")
 
     async def remove(self, endpoint_id: str) -> None:
         self.removed.append(endpoint_id)
+        self.history.append("removed")
         self.staff.pop(endpoint_id, None)
 
     def workers(self, endpoint_id: str) -> list[WorkerView]:
@@ -101,8 +104,11 @@ class FakeFleet:
 class FakeImages:
     def __init__(self) -> None:
         self.missing: set[str] = set()
+        self.hold: asyncio.Event | None = None
 
     async def exists(self, image: str) -> bool:
+        if self.hold:
+            await self.hold.wait()
         return image not in self.missing
 
 

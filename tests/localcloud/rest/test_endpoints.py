@@ -215,23 +215,20 @@ async def test_a_create_that_the_fleet_refuses_leaves_nothing(cloud: Cloud) -> N
     assert len(cloud.fleet.removed) == 1
 
 
-async def test_two_updates_at_once_both_count(cloud: Cloud) -> None:
+async def test_updates_at_once_all_count(cloud: Cloud) -> None:
     made = await cloud.make()
-    path = f"/v2/serverless/{made['id']}"
-    cloud.fleet.hold = asyncio.Event()
-    calls = [
-        asyncio.ensure_future(cloud.call("PATCH", path, patch))
-        for patch in ({"timeout": 1}, {"env": {"A": "1"}}, {"image": "other"})
-    ]
+    cloud.images.hold = asyncio.Event()
+    patches = (b'{"image": "other"}', b'{"timeout": 1}', b'{"env": {"A": "1"}}')
+    calls = [asyncio.ensure_future(cloud.service.update(made["id"], read_update(patch))) for patch in patches]
     await asyncio.wait(calls, timeout=0)
-    cloud.fleet.hold.set()
+    cloud.images.hold.set()
     await asyncio.gather(*calls)
-    _, now = await cloud.call("GET", path)
-    assert (now["timeout"], now["env"], now["image"]) == (1, {"A": "1"}, "other")
+    now = cloud.service.endpoint(made["id"])
+    assert (now["image"], now["timeout"], now["env"]) == ("other", 1, {"A": "1"})
     assert cloud.fleet.applied[-1].version == 3
 
 
-async def test_an_update_that_waits_for_a_delete_finds_nothing(cloud: Cloud) -> None:
+async def test_a_delete_has_the_last_word(cloud: Cloud) -> None:
     made = await cloud.make()
     cloud.fleet.hold = asyncio.Event()
     first = asyncio.ensure_future(cloud.service.update(made["id"], read_update(b'{"timeout": 5}')))
@@ -241,6 +238,7 @@ async def test_an_update_that_waits_for_a_delete_finds_nothing(cloud: Cloud) -> 
     cloud.fleet.hold.set()
     _, _, failure = await asyncio.gather(first, delete, late, return_exceptions=True)
     assert str(failure) == "endpoint not found"
+    assert cloud.fleet.history == ["applied", "applied", "removed"]
     assert cloud.store.endpoints() == []
 
 

@@ -98,6 +98,14 @@ async def test_where_a_stream_begins(cloud: Cloud, query: str, last_id: str, lin
     assert await everything(cloud, query, last_id) == lines
 
 
+async def test_a_time_to_come_is_waited_for(cloud: Cloud) -> None:
+    response = await open_stream(cloud, await start(cloud) + "?since=2027-01-15T08:01:00Z")
+    await cloud.fleet.say("w", LogLine(T0 + 59, 5, "container", "before"))
+    await cloud.fleet.say("w", LogLine(T0 + 60, 6, "container", "then"))
+    assert (await event(response))[1]["line"] == "then"
+    response.close()
+
+
 @pytest.mark.parametrize(
     ("query", "last_id", "error"),
     [
