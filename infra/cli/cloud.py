@@ -6,7 +6,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infra.localcloud.daemon.paths import CloudPaths
 
 LOG_TAIL = 100  # lines
 
@@ -96,21 +99,35 @@ def _status(root: Path, as_json: bool) -> int:
 
 
 def _logs(root: Path, endpoint: str | None, follow: bool) -> int:
-    from infra.localcloud.daemon import lifecycle, tail
-    from infra.localcloud.daemon.client import Client
+    from infra.localcloud.daemon import tail
     from infra.localcloud.daemon.paths import CloudPaths
 
     paths = CloudPaths.of(root)
-    if endpoint is None:
-        lines = tail.lines(paths.log, LOG_TAIL, follow)
-    else:
-        from urllib.parse import urlencode
-
-        query = urlencode({"endpoint": endpoint, "tail": LOG_TAIL, "follow": int(follow)})
-        lines = Client(lifecycle.require(paths)).lines(f"/_local/logs?{query}")
-    for line in lines:
+    files = tail.daemon(paths) if endpoint is None else tail.workers(paths, _endpoint_id(paths, endpoint))
+    for line in tail.lines(files, LOG_TAIL, follow=follow, label=endpoint is not None):
         print(line, flush=follow)
     return 0
+
+
+def _endpoint_id(paths: "CloudPaths", wanted: str) -> str:
+    from infra.localcloud.core.store import Store
+    from infra.spec.errors import PilotlightError
+
+    names: dict[str, str] = {}
+    if paths.store.exists():
+        store = Store(paths.store)
+        names = {endpoint["id"]: endpoint["name"] for endpoint in store.endpoints()}
+        store.close()
+    found = next((id for id, name in names.items() if wanted in (id, name)), None)
+    # An endpoint that was deleted has no name any more, but its logs are still there.
+    if found is None and wanted not in ("", ".", "..") and (paths.logs / Path(wanted).name).is_dir():
+        found = Path(wanted).name
+    if found is None:
+        raise PilotlightError(
+            f"the local cloud has no endpoint {wanted!r}",
+            wanted=f"one of {', '.join(names.values()) or '(none)'}",
+        )
+    return found
 
 
 def _env(root: Path) -> int:

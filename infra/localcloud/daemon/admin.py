@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from aiohttp import web
 from infra.spec.errors import PilotlightError
 
 from .assembly import Cloud
+from .overview import endpoints
 from .process import resident_bytes
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,6 +84,7 @@ def snapshot(cloud: Cloud) -> dict[str, Any]:
             "pid": cloud.objectstore.pid,
             "restarts": cloud.objectstore.restarts,
         },
+        "endpoints": [asdict(endpoint) for endpoint in endpoints(cloud)],
         "settings": cloud.settings.model_dump(mode="json", exclude_defaults=True),
     }
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,14 @@ from aiohttp import web
 
 from infra.localcloud.core.clock import Clock, RealClock
 from infra.localcloud.core.faults import Faults
+from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
+from infra.localcloud.runpod.rest import offers
+from infra.localcloud.runpod.rest.service import RestService
+from infra.localcloud.runpod.workers.fleet import LocalFleet
+from infra.localcloud.runpod.workers.images import ImageStore
+from infra.localcloud.runpod.workers.reference import ALIAS, parse
 from infra.localcloud.storage.objectstore import REGION, ObjectStore, ObjectStoreConfig
 from infra.localcloud.storage.registry import Registry, registry_app
 
@@ -32,8 +39,11 @@ class Cloud:
     settings: Settings
     faults: Faults
     store: Store
+    meter: SqlMeter
     registry: Registry
     objectstore: ObjectStore
+    fleet: LocalFleet
+    service: RestService
     started_at: float
 
     @property
@@ -46,26 +56,68 @@ class Cloud:
 
     async def close(self) -> None:
         """Stop what runs: workers first, while they can still reach us, then what they use."""
+        self.service.close()
+        await self.fleet.close()
         await self.objectstore.stop()
-        self.store.close()
 
 
 def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Settings, store: Store) -> Cloud:
+    """Call it in the running event loop. Nothing is started yet."""
     clock = RealClock()
     faults = Faults(clock, settings.faults)
-    settings.on_change(lambda: faults.replace(settings.faults))
-    return Cloud(
-        paths=paths,
-        keys=keys,
-        ports=ports,
-        clock=clock,
-        settings=settings,
+    meter = SqlMeter(store, clock, offers.load().usd_per_second)
+    registry = Registry(paths.registry, keys.registry_password)
+    hosts = (ALIAS, f"127.0.0.1:{ports['registry']}", f"localhost:{ports['registry']}")
+    url = f"http://127.0.0.1:{ports['api']}"
+    fleet = LocalFleet(
+        clock,
+        ImageStore(registry, paths.cloud / "images", hosts),
+        meter,
+        store,
+        url,
+        settings,
+        paths.cloud,
+        keys.api_key,
         faults=faults,
-        store=store,
-        registry=Registry(paths.registry, keys.registry_password),
-        objectstore=ObjectStore(_objectstore(paths, keys, ports["s3"]), clock),
-        started_at=clock.now(),
+        worker_env=_worker_environment(keys, ports),
     )
+    images = LocalImages(registry, hosts)
+    service = RestService(
+        store, fleet, clock, settings, keys.api_key, url, images, meter=meter, faults=faults
+    )
+    # The fleet's own account goes by the same keys as the rows that it writes, so no run is counted twice.
+    meter.watch(fleet.usage)
+    settings.on_change(fleet.settings_changed)
+    objectstore = ObjectStore(_objectstore(paths, keys, ports["s3"]), clock)
+    return Cloud(
+        paths,
+        keys,
+        ports,
+        clock,
+        settings,
+        faults,
+        store,
+        meter,
+        registry,
+        objectstore,
+        fleet,
+        service,
+        clock.now(),
+    )
+
+
+class LocalImages:
+    """Implements `ImageResolver`."""
+
+    def __init__(self, registry: Registry, hosts: Collection[str]) -> None:
+        self._registry = registry
+        self._hosts = hosts
+
+    async def exists(self, image: str) -> bool:
+        reference = parse(image)
+        if reference is None or reference.host not in self._hosts:
+            return True
+        return self._registry.manifest(reference.repository, reference.digest or reference.tag) is not None
 
 
 def registry_site(cloud: Cloud) -> web.Application:
@@ -73,14 +125,13 @@ def registry_site(cloud: Cloud) -> web.Application:
     return registry_app(cloud.registry, middlewares)
 
 
-def worker_defaults(cloud: Cloud) -> dict[str, str]:
-    """What a worker that names no object store of its own gets."""
+def _worker_environment(keys: Keys, ports: dict[str, int]) -> dict[str, str]:
+    """What a worker that names no object store of its own is offered."""
     return {
-        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{cloud.ports['s3']}",
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{ports['s3']}",
         "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": cloud.keys.s3_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": cloud.keys.s3_secret_access_key,
-        "PILOTLIGHT_CACHE": str(cloud.paths.cloud / "host-cache"),
+        "AWS_ACCESS_KEY_ID": keys.s3_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.s3_secret_access_key,
     }
 
 

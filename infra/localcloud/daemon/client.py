@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,31 +29,22 @@ class Client:
     def post(self, path: str, body: Any) -> Any:
         return self._json("POST", path, json.dumps(body))
 
-    def lines(self, path: str) -> Iterator[str]:
-        """The lines of a text answer as they come, for as long as they come."""
-        response = self._request("GET", path, None, timeout=None)
-        while line := response.readline():
-            yield line.decode(errors="replace").rstrip("\n")
-
     def _json(self, method: str, path: str, body: str | None) -> Any:
-        return json.loads(self._request(method, path, body, timeout=TIMEOUT_S).read())
-
-    def _request(
-        self, method: str, path: str, body: str | None, timeout: float | None
-    ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(self._address, timeout=timeout)
+        connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT_S)
         try:
             connection.request(method, path, body, self._headers)
             response = connection.getresponse()
+            text = response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
             raise DaemonError(
                 f"the local cloud at {self._address} does not answer: {error}",
                 fix="`pilotlight cloud down`, then `pilotlight cloud up`",
             ) from None
+        finally:
+            connection.close()
         if response.status >= 400:
-            text = response.read().decode(errors="replace")
             raise DaemonError(_message(text) or f"the local cloud answered {response.status}")
-        return response
+        return json.loads(text)
 
 
 def _message(text: str) -> str:

@@ -97,7 +97,7 @@ def run(paths: CloudPaths, assignments: Sequence[str], report: Report) -> None:
         settings = Settings.load(paths.settings)
         for assignment in assignments:
             settings.set(assignment)
-        store = Store(paths.cloud / "state.sqlite")
+        store = Store(paths.store)
         try:
             sockets = claim(paths, _dependents(paths, store), report.status)
         except BaseException:
@@ -150,9 +150,10 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(wanted, stop.set)
     ports = {use: number(bound) for use, bound in sockets.items()}
     cloud = assembly.assemble(paths, load_keys(paths), ports, settings, store)
-    runners = []
+    runners: list[web.AppRunner] = []
     try:
         report.status("starting the object store")
+        # It binds its port itself, so ours has to let go first.
         sockets["s3"].close()
         await cloud.objectstore.start()
         apps = {"api": site.api_site(cloud, stop), "registry": assembly.registry_site(cloud)}
@@ -161,6 +162,7 @@ async def _serve(
             await runner.setup()
             runners.append(runner)
             await web.SockSite(runner, sockets[use]).start()
+        await cloud.service.restore()
         record.write(cloud)
         gc.collect()
         gc.freeze()
@@ -176,4 +178,5 @@ async def _serve(
             log.error("not everything stopped within %.0f s; killing the rest", CLOSE_S)
         for runner in runners:
             await runner.cleanup()
+        store.close()
         process.kill_living_under(paths.cloud)

@@ -72,6 +72,16 @@ class CloudPaths:
         return self.cloud / "daemon.log"
 
     @property
+    def store(self) -> Path:
+        """Endpoints, releases, jobs and usage."""
+        return self.cloud / "state.sqlite"
+
+    @property
+    def logs(self) -> Path:
+        """`<endpoint id>/<worker id>.log`."""
+        return self.cloud / "logs"
+
+    @property
     def s3(self) -> Path:
         return self.cloud / "s3"
 

@@ -4,7 +4,9 @@ import asyncio
 
 from aiohttp import web
 
-from . import admin
+from infra.localcloud.runpod.rest import routes as rest_routes
+
+from . import admin, page
 from .assembly import Cloud
 from .guard import loopback_only
 
@@ -15,5 +17,9 @@ def api_site(cloud: Cloud, stop: asyncio.Event) -> web.Application:
     """Setting `stop` ends the daemon."""
     middlewares = [loopback_only(cloud.ports["api"]), cloud.faults.middleware("runpod")]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
+    # REST's collections under /v2 go before the job API's /v2/{endpoint id}/….
+    app.add_routes(rest_routes(cloud.service))
+    app.add_routes(cloud.fleet.routes())
     app.add_routes(admin.routes(cloud, stop))
+    app.add_routes(page.routes(cloud))
     return app

@@ -1,5 +1,6 @@
 """The status of the local cloud as text."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,27 @@ def text(found: Mapping[str, Any]) -> str:
         + (f", restarted {store['restarts']} times)" if store["restarts"] else ")"),
     ]
     if found["settings"]:
-        lines.append(f"settings     {found['settings']}")
+        lines.append(f"settings     {json.dumps(found['settings'])}")
+    for endpoint in found["endpoints"]:
+        lines += ["", *_endpoint(endpoint)]
     return "\n".join(lines)
+
+
+def _endpoint(endpoint: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"endpoint {endpoint['name']} ({endpoint['id']})",
+        f"  image    {endpoint['image']}",
+        f"  jobs     {endpoint['in_queue']} queued, {endpoint['in_progress']} running, "
+        f"{endpoint['completed']} completed, {endpoint['failed']} failed",
+        f"  cost     ${endpoint['usd']} for {endpoint['worker_seconds']} worker seconds",
+        f"  workers  {len(endpoint['workers'])} (min {endpoint['workers_min']}, max {endpoint['workers_max']})",
+    ]
+    for worker in endpoint["workers"]:
+        reason = f": {worker['reason']}" if worker["reason"] else ""
+        lines.append(
+            f"    {worker['id']}  {worker['status']}{reason}  {worker['hardware']}  up {_duration(worker['uptime_s'])}"
+        )
+    return lines
 
 
 def _duration(seconds: float) -> str:
