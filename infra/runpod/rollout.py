@@ -11,6 +11,8 @@ _READY = ("RUNNING", "IDLE")
 _PAUSES_S = (0.25, 0.5, 1.0, 2.0, 3.0)
 _LONGEST_PAUSE_S = 5.0
 _LOG_LINES = 10
+# RunPod may be about to replace a sick worker, and after a repair the old one is still listed for a moment.
+_SICK_PATIENCE_S = 10.0
 
 
 class NotReady(PilotlightError):
@@ -24,10 +26,11 @@ class NotReady(PilotlightError):
 async def wait(ctx: Context[Serverless], serverless: Serverless, id: str, min_workers: int) -> int | None:
     """Until `min_workers` of the current version are ready and none runs an older one. Returns the version.
 
-    Raises NotReady when workers are unhealthy and none is on its way, or when the operation's time is up. Old workers
+    Raises NotReady when workers stay unhealthy and none is on its way, or when the operation's time is up. Old workers
     that are still busy at that time are only a warning: RunPod ends them after their job.
     """
     pauses = iter(_PAUSES_S)
+    sick_for = 0.0
     while True:
         answer = await serverless.workers(ctx, id)
         current = [worker for worker in answer["workers"] if not worker["isStale"]]
@@ -38,10 +41,12 @@ async def wait(ctx: Context[Serverless], serverless: Serverless, id: str, min_wo
             version: int | None = answer.get("endpointVersion")
             return version
         on_the_way = counts["INITIALIZING"] + counts["THROTTLED"]
-        if counts["UNHEALTHY"] and ready < min_workers and not on_the_way:
+        stuck = bool(counts["UNHEALTHY"]) and ready < min_workers and not on_the_way
+        if stuck and sick_for >= _SICK_PATIENCE_S:
             raise NotReady(await _diagnosis(serverless, id, current))
         text = _progress(ready, min_workers, counts, old)
         pause = next(pauses, _LONGEST_PAUSE_S)
+        sick_for = sick_for + pause if stuck else 0.0
         if ctx.remaining() <= pause:
             if ready >= min_workers:
                 ctx.warn(f"{text}: RunPod ends them after their job")

@@ -1,5 +1,6 @@
 """As much of Pulumi's engine as a resource meets: one stack, its state, and the provider behind real gRPC."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,10 @@ TYPE = "pilotlight-runpod:index:Endpoint"
 
 
 class Clock:
-    """Time that moves by what is waited, at once. `on_sleep` lets a test change the world while someone waits."""
+    """Time that moves by what is waited, at once; those who wait together share it.
+
+    `on_sleep` lets a test change the world while someone waits.
+    """
 
     def __init__(self) -> None:
         self.time = 1_800_000_000.0
@@ -29,7 +33,9 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.time += seconds
+        due = self.time + seconds
+        await asyncio.sleep(0)
+        self.time = max(self.time, due)
         self.on_sleep()
 
 
@@ -71,9 +77,10 @@ class Engine:
         self.stub: Any = stub
         self.state: dict[str, Entry] = {}
 
-    async def configure(self, **config: Any) -> dict[str, Any]:
-        """CheckConfig and Configure; returns the provider's inputs as they are stored."""
-        checked = await self._call("CheckConfig", provider_pb2.CheckRequest(news=encode(config)))
+    async def configure(self, olds: dict[str, Any], **config: Any) -> dict[str, Any]:
+        """CheckConfig and Configure; returns the provider's inputs as they are stored. `olds`: those stored before."""
+        request = provider_pb2.CheckRequest(olds=encode(olds), news=encode(config))
+        checked = await self._call("CheckConfig", request)
         assert not checked.failures, checked.failures
         await self._call("Configure", provider_pb2.ConfigureRequest(args=checked.inputs, acceptSecrets=True))
         return decode(checked.inputs)

@@ -1,6 +1,8 @@
 """The program's class says exactly what the model says."""
 
+import asyncio
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import pulumi
@@ -32,7 +34,10 @@ def test_its_token_is_one_that_the_provider_serves_with_these_models() -> None:
 
 
 @pytest.fixture
-def registered() -> list[MockResourceArgs]:
+def registered() -> Iterator[list[MockResourceArgs]]:
+    # Pulumi's mocks want the thread's own event loop, which an earlier asyncio.run has taken away.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     seen: list[MockResourceArgs] = []
 
     class Recorder(Mocks):
@@ -44,7 +49,9 @@ def registered() -> list[MockResourceArgs]:
             return {}
 
     set_mocks(Recorder(), preview=False)
-    return seen
+    yield seen
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def test_arguments_travel_under_their_wire_names_and_the_users_keys_stay(

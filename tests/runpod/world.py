@@ -64,6 +64,7 @@ class World:
     requests: list[str] = field(default_factory=list)
     link: Link = field(default_factory=Link)
     engine: Engine = field(init=False)
+    stored: dict[str, Any] = field(default_factory=dict)
     _open: list[Any] = field(default_factory=list)
 
     @classmethod
@@ -113,10 +114,9 @@ class World:
         server, port = await start(servicer)
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         state = self.engine.state if hasattr(self, "engine") else {}
-        instance = getattr(self, "_config", {})
         self.engine = Engine(provider_pb2_grpc.ResourceProviderStub(channel))
         self.engine.state = state
-        self._config = await self.engine.configure(**instance)
+        self.stored = await self.engine.configure(self.stored)
         self._open = [channel, server]
         return self.engine
 
