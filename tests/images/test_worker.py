@@ -115,21 +115,22 @@ def test_blocking_requests_run_side_by_side(running):
 
 
 def test_a_busy_worker_takes_no_job_that_it_cannot_start(running, tmp_path):
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+    gates = [str(tmp_path / name) for name in ("gate-0", "gate-1")]
+    for gate in gates:
+        os.mkfifo(gate)
     source = (
         "import sys\n"
         + HEAD
         + (
             "    def predict(self, request):\n"
             "        sys.stdout.write('started\\n')\n"
-            f"        return {{'read': open({str(gate)!r}).read() if request else ''}}\n"
+            "        return {'read': open(request['gate']).read() if request else ''}\n"
         )
     )
 
     async def scenario():
         async with running(source, PILOTLIGHT_CONCURRENCY="2") as (platform, worker):
-            held = [platform.submit({"hold": True}) for _ in range(2)]
+            held = [platform.submit({"gate": gate}) for gate in gates]
             quick = platform.submit({})
             await worker.said("started", times=2)
             async with (
@@ -138,8 +139,8 @@ def test_a_busy_worker_takes_no_job_that_it_cannot_start(running, tmp_path):
                 platform.stops.put_nowait("no-such-job")
                 await asyncio.wait_for(platform.asked_for_stops.wait(), 30)
             assert platform.taken == ["job-0", "job-1"]
-            with await asyncio.to_thread(open, gate, "w"):
-                pass
+            for gate in gates:  # opening to write waits for the reader, closing lets it go
+                (await asyncio.to_thread(open, gate, "w")).close()
             for job in (*held, quick):
                 assert await asyncio.wait_for(job, 30) == {"output": {"read": ""}}
 

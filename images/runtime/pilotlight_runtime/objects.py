@@ -19,6 +19,7 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REFUSED = {
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY is not the secret of AWS_ACCESS_KEY_ID",
     "InvalidAccessKeyId": "the store does not know AWS_ACCESS_KEY_ID",
+    "XAdminUserNotFound": "the store does not know AWS_ACCESS_KEY_ID",  # versitygw's word, with status 404
     "RequestTimeTooSkewed": "this machine's clock is too far from the store's",
     "ExpiredToken": "AWS_SESSION_TOKEN has expired",
 }
@@ -204,6 +205,9 @@ class Store:
         if status in _PASSING:
             after = response.headers.get("Retry-After", "")
             return _Passing(answer, float(after) if after.isdigit() else 0.0)
+        if code in _REFUSED or status in (401, 403):
+            why = _REFUSED.get(code, "these credentials may not read it")
+            return StartError(f"{self._netloc} refused {wanted} ({answer}): {why}")
         if status == 404:
             what = (
                 f"bucket {wanted.bucket!r} does not exist"
@@ -213,9 +217,6 @@ class Store:
             return StartError(
                 f"{what} in {self._netloc}. Stage the weights again: pulumi refresh, then pulumi up"
             )
-        if status in (401, 403):
-            why = _REFUSED.get(code, "these credentials may not read it")
-            return StartError(f"{self._netloc} refused {wanted} ({answer}): {why}")
         region = response.headers.get("x-amz-bucket-region")
         if region and region != self._credentials.region:
             return StartError(
