@@ -1,0 +1,62 @@
+import http.client
+import json
+from urllib.parse import urlsplit
+
+import pytest
+
+from .conftest import Checkout
+
+pytestmark = pytest.mark.xdist_group("cloud")
+
+
+@pytest.mark.parametrize("path", ["/", "/_local/health", "/v2/serverless", "/v2/abcdefghij0123/health"])
+def test_a_page_that_renamed_itself_to_loopback_gets_nothing(running: Checkout, path: str) -> None:
+    for host in ("evil.example", f"evil.example:{running.ports['api']}", "127.0.0.1:1", ""):
+        assert running("GET", path, headers={"Host": host})[0] == 421
+    assert running("GET", path, headers={"Origin": "http://evil.example"})[0] == 403
+    for host in ("127.0.0.1", "localhost"):
+        assert running("GET", path, headers={"Host": f"{host}:{running.ports['api']}"})[0] in (200, 404)
+
+
+def test_the_registry_is_guarded_too(running: Checkout) -> None:
+    connection = http.client.HTTPConnection(urlsplit(running.record["registry"]["url"]).netloc, timeout=10)
+    connection.request("GET", "/v2/_catalog", headers={"Host": "evil.example"})
+    assert connection.getresponse().status == 421
+    connection.close()
+
+
+def test_only_health_is_open(running: Checkout) -> None:
+    status, text = running("GET", "/_local/health", key=False)
+    assert (status, json.loads(text)["objectStore"]) == (200, "ok")
+    for method, path in [
+        ("GET", "/_local/status"),
+        ("GET", "/_local/settings"),
+        ("POST", "/_local/settings"),
+    ]:
+        assert running(method, path, key=False)[0] == 401
+        assert running(method, path, headers={"Authorization": "Bearer guess"})[0] == 401
+
+
+def test_everything_listens_on_loopback_only(running: Checkout) -> None:
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table][1:]
+    listening = {
+        int(row[1].split(":")[1], 16): row[1].split(":")[0]
+        for row in rows
+        if row[3] == "0A" and int(row[1].split(":")[1], 16) in running.ports.values()
+    }
+    assert listening == dict.fromkeys(running.ports.values(), "0100007F")
+
+
+def test_settings_are_checked_kept_and_changed_while_it_runs(running: Checkout) -> None:
+    running.pilotlight("up", "--set", "rollout=instant", "--set", "rate_limit=false")
+    assert running.status()["settings"] == {"rollout": "instant", "rate_limit": False}
+    refused = running.pilotlight("up", "--set", "rollout=sideways", code=1).stderr
+    assert "rollout" in refused
+    assert "'instant'" in refused
+
+    running.pilotlight("down")
+    running.pilotlight("up", "--set", "cold_start=real")
+    assert running.status()["settings"] == {"cold_start": "real", "rollout": "instant", "rate_limit": False}
+    running.pilotlight("down")
+    assert "unknown" in running.pilotlight("up", "--set", "unknown=1", code=1).stderr
