@@ -116,6 +116,8 @@ class RegistryHttp:
         if parameters:
             url = url.copy_merge_params(parameters)
         try:
+            if content and self._is_ours(str(url)) and not self._auth_header(str(url), scope):
+                await self._ask_first(scope)
             sent = {**(headers or {}), **self._auth_header(str(url), scope)}
             response = await self.client().request(method, url, headers=sent, content=content)
             if response.status_code != 401 or not self._is_ours(str(url)):
@@ -126,6 +128,12 @@ class RegistryHttp:
             return await self.client().request(method, url, headers=sent, content=content)
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
+
+    async def _ask_first(self, scope: str) -> None:
+        """Learn what the registry wants before a body is sent for nothing."""
+        response = await self.client().get(f"{self.url}/v2/")
+        if response.status_code == 401:
+            await self._authenticate(parse_challenge(response.headers.get("WWW-Authenticate", "")), scope)
 
     def _is_ours(self, url: str) -> bool:
         return url == self.url or url.startswith(self.url + "/")
