@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from infra.kit.context import CheckContext
 from infra.kit.mark import HIDDEN, Entry, short
 from infra.kit.model import Model, specs
-from infra.kit.problems import explain
+from infra.kit.problems import NO_PROPERTY, explain
 from infra.kit.resource import Failure, Resource
 from infra.kit.session import Session
 from infra.kit.wire import (
@@ -51,7 +51,7 @@ def validate(model: type[Model], tree: Tree, secrets: list[Path]) -> tuple[Model
         except ValidationError as error:
             for path, failure in explain(model, error, tree, secrets):
                 failures.append(failure)
-                tree = _blank(tree, path, remove="there is no property" in failure.reason)
+                tree = _blank(tree, path, remove=failure.reason.startswith(NO_PROPERTY))
     return None, failures
 
 
@@ -68,8 +68,8 @@ async def check(
 ) -> Checked:
     model = resource.Inputs
     news = {key: value for key, value in news.items() if not key.startswith("__")}
-    secrets = list(secret_paths(news))
     tree = plain(news)
+    secrets = [*secret_paths(news), *schema_secret_paths(model, tree)]
     failures = _set_but_computed(model, tree)
     inputs, found = validate(model, tree, secrets)
     failures += found
@@ -142,6 +142,8 @@ def _name(
             reason = f"not set, and automatic names are turned off for this stack. Fix: set {spec.wire}"
             failures.append(Failure(spec.wire, reason))
             continue
+        elif naming.mode == "enforce" and naming.proposal:
+            name = naming.proposal
         elif line is not None and spec.wire in line.names:
             name = line.names[spec.wire]
         elif naming.proposal:

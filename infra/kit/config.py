@@ -13,6 +13,7 @@ from infra.kit.check import validate
 from infra.kit.diff import Difference, diff
 from infra.kit.mark import INSTANCE, new_instance
 from infra.kit.model import Model, Spec, specs
+from infra.kit.problems import NOT_SET
 from infra.kit.resource import Failure
 from infra.kit.wire import Tree, plain, schema_secret_paths, secret_paths, to_wire, wrap
 
@@ -41,17 +42,17 @@ def diff_config(model: type[Model], olds: Tree, news: Tree) -> list[Difference]:
 
 def configure(
     model: type[Model], args: Tree, environ: Mapping[str, str] = os.environ
-) -> tuple[Model | None, str]:
-    """The configuration with the environment behind it, None if it is not valid (Check said so), and the id."""
+) -> tuple[Model | None, list[Failure], str]:
+    """The configuration with the environment behind it, or why there is none; and the instance id."""
     mine, _ = _split(args)
-    tree = _parse(model, plain(mine))
+    tree = plain(mine)
     for spec in specs(model):
         if spec.meta.env and spec.wire not in tree and environ.get(spec.meta.env):
             tree[spec.wire] = environ[spec.meta.env]
-    secrets = list(schema_secret_paths(model, tree))
-    checked, failures = validate(model, _parse(model, tree), secrets)
-    instance = plain(args.get(INSTANCE)) or new_instance()
-    return (None if failures else checked), str(instance)
+    tree = _parse(model, tree)
+    checked, failures = validate(model, tree, list(schema_secret_paths(model, tree)))
+    instance = str(plain(args.get(INSTANCE)) or new_instance())
+    return (None if failures else checked), [_name_env(model, failure) for failure in failures], instance
 
 
 def _split(tree: Tree) -> tuple[Tree, Tree]:
@@ -81,4 +82,11 @@ def _is_text(spec: Spec) -> bool:
 def _from_env(model: type[Model], failure: Failure) -> bool:
     """A required field with a variable behind it may be unset: Configure looks there."""
     env = {spec.wire for spec in specs(model) if spec.meta.env}
-    return failure.path in env and failure.reason.startswith("required, but not set")
+    return failure.path in env and failure.reason.startswith(NOT_SET)
+
+
+def _name_env(model: type[Model], failure: Failure) -> Failure:
+    env = {spec.wire: spec.meta.env for spec in specs(model)}.get(failure.path)
+    if not env or not failure.reason.startswith(NOT_SET):
+        return failure
+    return Failure(failure.path, f"{failure.reason} in the configuration, or the environment variable {env}")

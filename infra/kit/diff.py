@@ -3,7 +3,7 @@
 Old inputs suffice for drift too, because Read returns the inputs that the cloud really has.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ def _values(shape: Shape, old: Any, new: Any, at: Path, meta: Meta) -> Iterator[
         bare_old, bare_new = _unwrap(old), _unwrap(new)
         if _same(shape, plain(bare_old), plain(bare_new)):
             # A value that became secret is rewritten in the state, without a call to the cloud.
-            if isinstance(new, Secret) and old is not None and not isinstance(old, Secret):
+            if isinstance(new, Secret) and _shows(old):
                 yield Difference(at, UPDATE, Change.UPDATE, silent=True)
             return
         yield from _values(shape, bare_old, bare_new, at, meta)
@@ -107,6 +107,17 @@ def _unwrap(value: Any) -> Any:
     return value.value if isinstance(value, Secret) else value
 
 
+def _shows(value: Any) -> bool:
+    """Whether something in the value is not secret."""
+    if isinstance(value, Secret) or value is None:
+        return False
+    if isinstance(value, dict):
+        return any(_shows(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_shows(item) for item in value)
+    return True
+
+
 def _is_ignored(path: Path, ignored: tuple[str, ...]) -> bool:
     text = show_path(path)
     return any(text == rule or text.startswith((f"{rule}.", f"{rule}[")) for rule in ignored)
@@ -119,10 +130,6 @@ def replaces(differences: list[Difference]) -> list[str]:
 
 def changed(differences: list[Difference]) -> list[str]:
     return sorted({str(item.path[0]) for item in differences})
-
-
-def visible(differences: list[Difference]) -> Mapping[str, int]:
-    return {item.text: item.kind for item in differences}
 
 
 def deletes_first(differences: list[Difference]) -> bool:

@@ -10,19 +10,26 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from infra.kit.context import Cancelled, Clock, Context, Subject
-from infra.kit.diff import diff
+from infra.kit.diff import changed, diff
 from infra.kit.engine import Engine
 from infra.kit.mark import Entry, Mark, base_hash, generation
 from infra.kit.model import Model, specs
 from infra.kit.resource import InitFailed, InTheWay, NotFound, Resource
 from infra.kit.session import Session
-from infra.kit.state import inputs_from_state, load_inputs, load_state, outputs_of
+from infra.kit.state import (
+    UNFINISHED,
+    inputs_from_state,
+    load_inputs,
+    load_state,
+    outputs_of,
+    silently_updated,
+)
 from infra.kit.wire import Tree
 from infra.spec.errors import PilotlightError
 
 T = TypeVar("T")
 STOP_GRACE_S = 5.0
-"""How long a stopped create may still take to learn its id."""
+"""How long a stopped create may still take to learn its id, or any other call to come back."""
 
 
 @dataclass
@@ -53,14 +60,14 @@ class Lifecycle:
         try:
             id, state = await self._guarded(self._adopt_or_create(ctx, new), ctx)
         except InitFailed as failed:
-            self.session.made(self.urn, entry, line, failed.id, ready=False)
+            self.session.made(self.urn, entry, line, failed.id)
             raise
         except Exception as error:
             if ctx.created_id is None:
                 raise
-            self.session.made(self.urn, entry, line, ctx.created_id, ready=False)
+            self.session.made(self.urn, entry, line, ctx.created_id)
             raise InitFailed(ctx.created_id, ctx.created_state, [self._reason(error)]) from error
-        self.session.made(self.urn, entry, line, id, ready=True)
+        self.session.made(self.urn, entry, line, id)
         await self._sweep(entry.mark, inputs)
         return id, outputs_of(self.resource.State, state, inputs)
 
@@ -87,19 +94,19 @@ class Lifecycle:
         mark = entry.mark if entry else self._spare_mark()
         old = load_state(self.resource.State, old_inputs, outputs)
         differences = diff(self.resource.Inputs, old_inputs, inputs, ignored)
-        leftover = bool(self.session.leftovers(self.urn, mark))
-        if (differences or leftover) and all(item.silent for item in differences):
-            state: Model = old
+        due = differences or self.session.leftovers(self.urn, mark)
+        if due and UNFINISHED not in outputs and all(item.silent for item in differences):
+            updated = silently_updated(self.resource.State, old, inputs, changed(differences))
         else:
             ctx = self._context(mark)
-            state = await self._guarded(
-                self.resource.update(ctx, id, old, load_inputs(self.resource.Inputs, inputs)), ctx
-            )
+            new = load_inputs(self.resource.Inputs, inputs)
+            state = await self._guarded(self.resource.update(ctx, id, old, new), ctx)
+            updated = outputs_of(self.resource.State, state, inputs)
         await self._sweep(mark, inputs)
-        return outputs_of(self.resource.State, state, inputs)
+        return updated
 
     async def delete(self, id: str, outputs: Tree, inputs: Tree) -> None:
-        if self.session.owned_by_another(self.urn, id, inputs):
+        if self.session.shared(self.urn, id, inputs):
             self.engine.warn(
                 self.urn,
                 f"kept {id}: the new resource took over this very object instead of getting one of its own, because "
@@ -128,6 +135,12 @@ class Lifecycle:
         return made.id, made.state
 
     def _in_the_way(self, foreign: InTheWay) -> PilotlightError:
+        if self.session.is_live(self.urn, foreign.id):
+            return PilotlightError(
+                f"{foreign.what} exists already: it is the one to be replaced",
+                wanted="a free place for the new one",
+                fix="set the resource option delete_before_replace, or give the new one another name",
+            )
         command = f"pulumi import {self.subject.type} {self.subject.name} {foreign.id}"
         return PilotlightError(
             f"{foreign.what} exists already and is not managed by this resource",
@@ -175,6 +188,9 @@ class Lifecycle:
                 known.cancel()
                 if not task.done():
                     await asyncio.wait({task}, timeout=0.05)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
         finally:
             stop.cancel()
         if not task.done():

@@ -10,7 +10,11 @@ from pydantic import ValidationError
 
 from infra.kit.model import Model, Shape, by_wire, specs
 from infra.kit.resource import Failure
-from infra.kit.wire import Path, show_path
+from infra.kit.wire import Path, Secret, show_path, wrap
+from infra.spec.findings import UNKNOWN
+
+NOT_SET = "required, but not set"
+NO_PROPERTY = "there is no property"
 
 _KINDS = {
     "int": "a whole number",
@@ -40,12 +44,13 @@ def explain(
     model: type[Model], error: ValidationError, tree: Any, secrets: Iterable[Path]
 ) -> list[tuple[Path, Failure]]:
     """Every error of a validation, with the place in the tree that it is about."""
-    hidden = set(secrets)
+    masked = wrap(tree, secrets)
     found: list[tuple[Path, Failure]] = []
     for item in error.errors(include_url=False, include_input=False):
         path, shape, owner = _place(model, item["loc"])
-        secret = any(path[: len(at)] == at for at in hidden)
-        value = "[secret]" if secret else _show(_at(tree, path))
+        if _at(tree, path[:-1]) is UNKNOWN:
+            continue  # a known sibling stood in for it, and is reported in its own place
+        value = _show(_at(masked, path))
         found.append((path, Failure(show_path(path), _reason(dict(item), value, path, shape, owner))))
     return _one_each(found)
 
@@ -55,7 +60,7 @@ def unknown_key(key: str, model: type[Model]) -> str:
     names = [spec.wire for spec in specs(model) if not spec.meta.computed]
     near = nearest(key, names)
     fix = f"did you mean {near}?" if near else f"the properties are {', '.join(names)}"
-    return f"there is no property {key!r}. Wanted: a known property. Fix: {fix}"
+    return f"{NO_PROPERTY} {key!r}. Wanted: a known property. Fix: {fix}"
 
 
 def nearest(text: str, names: Iterable[str], count: int = 3) -> str:
@@ -72,7 +77,7 @@ def _reason(item: dict[str, Any], value: str, path: Path, shape: Shape, owner: t
     if kind == "missing":
         spec = by_wire(owner).get(name)
         what = f" ({spec.info.description})" if spec and spec.info.description else ""
-        return f"required, but not set. Wanted: {_wanted(shape)}{what}. Fix: set {name}"
+        return f"{NOT_SET}. Wanted: {_wanted(shape)}{what}. Fix: set {name}"
     if kind == "extra_forbidden":
         return unknown_key(name, owner)
     if kind in ("enum", "literal_error"):
@@ -139,6 +144,8 @@ def _place(model: type[Model], loc: tuple[int | str, ...]) -> tuple[Path, Shape,
 
 def _at(tree: Any, path: Path) -> Any:
     for part in path:
+        if isinstance(tree, Secret) or tree is UNKNOWN:
+            return tree
         try:
             tree = tree[part]
         except (KeyError, IndexError, TypeError):

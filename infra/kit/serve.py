@@ -12,6 +12,7 @@ from typing import Any
 import grpc.aio  # type: ignore[import-untyped]
 
 from infra.kit.engine import Engine
+from infra.kit.local import seek_root
 from infra.kit.protos import provider_pb2_grpc
 from infra.kit.provider import Provider
 from infra.kit.servicer import Servicer
@@ -52,7 +53,7 @@ async def _serve(provider: Provider[Any]) -> None:
     engine = Engine()
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         engine.attach(sys.argv[1])
-    server, port = await start(Servicer(provider, engine=engine))
+    server, port = await start(Servicer(provider, engine=engine, root=seek_root()))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _exit)

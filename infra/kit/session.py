@@ -87,21 +87,32 @@ class Session:
         self.journal.put(urn_hash(urn), line)
         self.write()
 
-    def made(self, urn: str, entry: Entry, line: Line, id: str, *, ready: bool) -> None:
-        """Our answer goes to the engine now; whether it is saved we learn at `finish` or in the next run."""
+    def made(self, urn: str, entry: Entry, line: Line, id: str) -> None:
+        """Our answer (ready, or failed after it was made) goes to the engine now.
+
+        Whether it is saved we learn at `finish` or in the next run.
+        """
         self._ids[urn, id].add(entry.nonce)
         self._live[urn][str(entry.mark)] = entry.nonce
         line.id = id
-        if ready:
-            line.phase = RETURNED
-            self._returned.append((urn_hash(urn), str(entry.mark)))
+        line.phase = RETURNED
+        self._returned.append((urn_hash(urn), str(entry.mark)))
         self.journal.put(urn_hash(urn), line)
         self.write()
 
-    def owned_by_another(self, urn: str, id: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether `id` belongs to another living entry than the one with these inputs: then nobody may delete it."""
+    def shared(self, urn: str, id: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether another living entry than the one with these inputs has the same object. Forgets this one."""
         entry = Entry.of(inputs)
-        return entry is not None and bool(self._ids[urn, id] - {entry.nonce})
+        if entry is None:
+            return False
+        nonces = self._ids[urn, id]
+        nonces.discard(entry.nonce)
+        return bool(nonces)
+
+    def is_live(self, urn: str, id: str) -> bool:
+        """Whether an entry of the engine's state is known to have this object."""
+        lines = self.journal.lines(urn_hash(urn))
+        return bool(self._ids[urn, id]) or any(line.id == id and line.phase == SETTLED for line in lines)
 
     def gone(self, urn: str, type: str, id: str, inputs: Mapping[str, Any]) -> None:
         self.deleted.add((type, id))

@@ -1,7 +1,7 @@
 """States and inputs between the wire and the models: loading what is stored, and what goes back to be stored."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -9,6 +9,9 @@ from infra.kit.mark import HIDDEN
 from infra.kit.model import Model, by_wire, specs
 from infra.kit.wire import Tree, plain, schema_secret_paths, secret_paths, to_wire, wrap
 from infra.spec.findings import UNKNOWN
+
+UNFINISHED: Final = "__unfinished"
+"""The output that tells a later update that the create failed half way, so a call is due even without a difference."""
 
 
 def load_inputs(model: type[Model], tree: Tree) -> Model:
@@ -31,6 +34,16 @@ def outputs_of(model: type[Model], state: Model | None, inputs: Tree) -> Tree:
     for key, value in inputs.items():
         if key not in tree and key != HIDDEN:
             tree[key] = value
+    return _secret(model, plain(tree), inputs)
+
+
+def silently_updated(model: type[Model], old: Model, inputs: Tree, changed: Iterable[str]) -> Tree:
+    """A state after an update that needed no call: the old one, with the changed inputs (by wire name) in it."""
+    tree = outputs_of(model, old, inputs)
+    for key in changed:
+        tree.pop(key, None)
+        if key in inputs:
+            tree[key] = inputs[key]
     return _secret(model, plain(tree), inputs)
 
 

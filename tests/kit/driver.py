@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,7 +43,7 @@ class Driver:
         return decode(response.inputs)
 
     async def check_raw(self, news: Tree, olds: Tree | None = None, urn: str = URN, **more: Any) -> Any:
-        more.setdefault("randomSeed", b"seed")
+        more.setdefault("randomSeed", os.urandom(32))
         return await self.stub.Check(
             provider_pb2.CheckRequest(urn=urn, news=encode(news), olds=encode(olds or {}), **more)
         )

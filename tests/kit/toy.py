@@ -79,6 +79,7 @@ class Cloud:
     before_ready: Callable[[Any], Coroutine[Any, Any, None]] | None = None
     before_id: Callable[[Any], Coroutine[Any, Any, None]] | None = None
     on_update: Callable[[Any], Coroutine[Any, Any, None]] | None = None
+    on_delete: Callable[[Any], Coroutine[Any, Any, None]] | None = None
     ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def marked(self, mark: str) -> list[str]:
@@ -147,6 +148,8 @@ class Box(Resource[Cloud, BoxInputs, BoxState]):
 
     async def delete(self, ctx: Context[Cloud], id: str, old: BoxState) -> None:
         ctx.client.calls.append("delete")
+        if ctx.client.on_delete:
+            await ctx.client.on_delete(ctx)
         ctx.client.boxes.pop(id, None)
 
 
