@@ -123,7 +123,7 @@ def test_a_busy_worker_takes_no_job_that_it_cannot_start(running, tmp_path):
         + HEAD
         + (
             "    def predict(self, request):\n"
-            "        sys.stdout.write('started\\n')\n"
+            "        sys.stdout.write('\\nstarted\\n')\n"
             "        return {'read': open(request['gate']).read() if request else ''}\n"
         )
     )
@@ -164,11 +164,11 @@ def test_one_slot_gives_more_than_one_answer_a_second(running):
 
 def test_a_stopped_job_frees_its_slot(running):
     source = (
-        "import asyncio\n"
+        "import asyncio, sys\n"
         + HEAD
         + (
             "    async def predict(self, request):\n"
-            "        print('waiting' if request else 'free', flush=True)\n"
+            "        sys.stdout.write('\\nwaiting\\n' if request else '')\n"
             "        await asyncio.Event().wait() if request else None\n"
             "        return {'ok': True}\n"
         )

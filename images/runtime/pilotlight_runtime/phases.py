@@ -3,26 +3,19 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TextIO
 
 
 class Phases:
-    """`weights`, `import` (the cloud's SDK) and `load` overlap; `ready` counts from the start of the process's code."""
+    """`weights`, `import` (the cloud's SDK) and `load` overlap; `ready` counts from the start of the process's code.
+
+    To be used from the main thread: `print` writes a line and its end apart, and a report between them is lost."""
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
         self._out = out or sys.stdout
         self._clock = clock
         self._started = clock()
-
-    @contextmanager
-    def measure(self, phase: str) -> Iterator[dict[str, Any]]:
-        """Report `phase` when the block ends well; what the block puts into the mapping goes with it."""
-        begun = self._clock()
-        extra: dict[str, Any] = {}
-        yield extra
-        self.report(phase, self._clock() - begun, **extra)
 
     def ready(self) -> None:
         self.report("ready", self._clock() - self._started)

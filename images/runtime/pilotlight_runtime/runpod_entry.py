@@ -3,15 +3,19 @@
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .contract import Calls, import_class, load
 from .errors import StartError
 from .phases import Phases
 from .runpod_sdk import import_sdk, serve
+
+if TYPE_CHECKING:
+    from .weights import Weights
 
 T = TypeVar("T")
 
@@ -33,8 +37,7 @@ def _start(
 ) -> tuple[Any, Calls, int]:
     concurrency = _concurrency()
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")  # the SDK's default, DEBUG, logs every request's output
-    sdk = _Background(lambda: _measured(phases, "import", import_sdk))
-    weights = _Background(lambda: _weights(phases, directory))
+    sdk, weights = _Background(import_sdk), _Background(_weights)
     try:
         cls, seconds = _timed(lambda: import_class(directory, file, class_name))
     except StartError as error:
@@ -42,11 +45,16 @@ def _start(
             raise
         sdk.wait()  # two threads met in one package's circular import: go one after the other
         cls, seconds = _timed(lambda: import_class(directory, file, class_name))
-    path = weights.result()
+    staged = weights.result()
+    if staged is not None:
+        phases.report("weights", weights.seconds, bytes=staged.size_bytes, fetched=staged.fetched_bytes)
+    path = directory if staged is None else staged.directory
     model, more = _timed(lambda: load(cls, path, config, directory))
     phases.report("load", seconds + more)
     calls = Calls(model, directory, concurrency=concurrency, streams=streams)
-    return _sdk(sdk), calls, concurrency
+    runpod = _sdk(sdk)
+    phases.report("import", sdk.seconds)
+    return runpod, calls, concurrency
 
 
 def _sdk(sdk: "_Background[Any]") -> Any:
@@ -60,19 +68,16 @@ def _sdk(sdk: "_Background[Any]") -> Any:
         raise StartError(f"the image lacks what runpod needs: {error}") from error
 
 
-def _weights(phases: Phases, directory: Path) -> Path:
-    """The staged weights' directory; the handler's own where none are staged."""
+def _weights() -> "Weights | None":
+    """The staged weights; None where none are staged, and `load` gets the handler's own directory."""
     uri = os.environ.get("PILOTLIGHT_WEIGHTS")
     if not uri:
-        return directory
+        return None
     from .objects import Store
     from .weights import fetch
 
     root = Path(os.environ.get("PILOTLIGHT_CACHE") or "~/.cache/pilotlight").expanduser()
-    with phases.measure("weights") as extra:
-        weights = fetch(uri, root, lambda: Store.from_env(os.environ))
-        extra.update(bytes=weights.size_bytes, fetched=weights.fetched_bytes)
-    return weights.directory
+    return fetch(uri, root, lambda: Store.from_env(os.environ))
 
 
 def _handler(calls: Calls) -> Callable[[dict[str, Any]], Any]:
@@ -105,13 +110,15 @@ class _Background(Generic[T]):
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
         self._outcome: list[T] = []
+        self.seconds = 0.0
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._outcome.append(self._function())
+            outcome, self.seconds = _timed(self._function)
+            self._outcome.append(outcome)
         except BaseException as error:
             self._error = error
 
@@ -125,16 +132,9 @@ class _Background(Generic[T]):
         return self._outcome[0]
 
 
-def _measured(phases: Phases, phase: str, function: Callable[[], T]) -> T:
-    with phases.measure(phase):
-        return function()
-
-
 def _timed(function: Callable[[], T]) -> tuple[T, float]:
-    from time import perf_counter
-
-    begun = perf_counter()
-    return function(), perf_counter() - begun
+    begun = time.perf_counter()
+    return function(), time.perf_counter() - begun
 
 
 def _die(phases: Phases, error: StartError) -> NoReturn:
