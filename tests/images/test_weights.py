@@ -1,17 +1,22 @@
 """Staged weights arrive whole and verified, once per machine, whatever breaks on the way."""
 
+import ssl
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pilotlight_runtime import objects, weights
 from pilotlight_runtime.errors import StartError
 from pilotlight_runtime.objects import Store
 from pilotlight_runtime.sigv4 import Credentials, sign
-from s3server import KEY, REGION, SECRET
+from s3server import KEY, REGION, SECRET, S3Server, staged
 
 PART = 1 << 16
 BIG = bytes(range(256)) * 2048  # 8 parts
@@ -219,6 +224,35 @@ def test_a_silent_store_times_out(s3, stage, fetch):
             fetch(stage(FILES), attempts=1, timeout_s=0.05)
     finally:
         silent.set()
+
+
+def test_https_is_spoken_and_certificates_are_checked(tmp_path, pauses, monkeypatch):
+    cert = tmp_path / "cert.pem"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    day = timedelta(days=1)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, datetime.now(UTC) - day, datetime.now(UTC) + day
+    )
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+    cert.write_bytes(private + signed.public_bytes(encoding))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert)
+    uri, files = staged(FILES)
+    with S3Server(tls) as server:
+        server.objects = {("models", key): data for key, data in files.items()}
+
+        def store():
+            return Store(server.url, Credentials(KEY, SECRET, REGION), attempts=2, sleep=pauses.append)
+
+        with pytest.raises(StartError, match="its certificate is not valid"):
+            weights.fetch(uri, tmp_path / "cache", store)
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        got = weights.fetch(uri, tmp_path / "cache", store, part_bytes=PART)
+        assert contents(got.directory) == FILES
 
 
 def test_wrong_credentials_are_named_and_not_shown(stage, fetch):

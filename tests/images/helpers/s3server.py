@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,13 +19,15 @@ class S3Server:
     """`objects` by (bucket, key); `requests` lists (key, range); `fault(key, range, nth)` may answer for the server:
     a status, ("cut", n) to break off after n bytes, or None."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
         self.requests: list[tuple[str, str]] = []
         self.fault: Callable[[str, str, int], object] = lambda key, range_, nth: None
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> "S3Server":
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
