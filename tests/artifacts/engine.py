@@ -1,6 +1,7 @@
 """The engine's side of this provider, over gRPC, with a client of the test's own."""
 
 import asyncio
+import copy
 import hashlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -107,7 +108,7 @@ async def engine(client: Client, root: Path, *, instance: str = INSTANCE) -> Asy
         client.store = client.store.sleeping(client.sleep)
         return client
 
-    made = provider()
+    made = copy.copy(provider)
     made.connect = connect
     log = FakeEngine()
     log_server = grpc.aio.server()
