@@ -7,7 +7,7 @@ from typing import Any
 from .paths import CloudPaths
 
 LOOPBACK = ("127.0.0.1", "localhost")
-# The discard service: nothing listens there, so a Modal client fails at once instead of reaching the real service.
+# The discard service: nothing listens there, so a Modal client is refused instead of reaching the real service.
 MODAL_REFUSES = "http://127.0.0.1:9"
 
 

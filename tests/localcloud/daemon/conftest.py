@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -113,18 +114,35 @@ def _object_store() -> None:
         pytest.skip("versitygw is missing: `make setup` builds it")
 
 
-@pytest.fixture
-def new_checkout(tmp_path: Path, _object_store: None) -> Iterator[Callable[[str], Checkout]]:
+@contextmanager
+def making(folder: Path) -> Iterator[Callable[[str], Checkout]]:
     made: list[Checkout] = []
 
     def make(name: str) -> Checkout:
-        made.append(Checkout(tmp_path / name))
+        made.append(Checkout(folder / name))
         return made[-1]
 
-    yield make
-    for checkout in made:
-        checkout.pilotlight("down")
-        assert process.living_under(checkout.cloud) == []
+    try:
+        yield make
+    finally:
+        for checkout in made:
+            checkout.pilotlight("down")
+            assert process.living_under(checkout.cloud) == []
+
+
+@pytest.fixture
+def new_checkout(tmp_path: Path, _object_store: None) -> Iterator[Callable[[str], Checkout]]:
+    with making(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def module_checkout(
+    tmp_path_factory: pytest.TempPathFactory, _object_store: None
+) -> Iterator[Callable[[str], Checkout]]:
+    """For tests that only look: one start for all of a file."""
+    with making(tmp_path_factory.mktemp("shared")) as make:
+        yield make
 
 
 @pytest.fixture

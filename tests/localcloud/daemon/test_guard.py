@@ -1,5 +1,6 @@
 import http.client
 import json
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,43 +10,50 @@ from .conftest import Checkout
 pytestmark = pytest.mark.xdist_group("cloud")
 
 
+@pytest.fixture(scope="module")
+def shared(module_checkout: Callable[[str], Checkout]) -> Checkout:
+    checkout = module_checkout("guard")
+    checkout.pilotlight("up")
+    return checkout
+
+
 @pytest.mark.parametrize("path", ["/", "/_local/health", "/v2/serverless", "/v2/abcdefghij0123/health"])
-def test_a_page_that_renamed_itself_to_loopback_gets_nothing(running: Checkout, path: str) -> None:
-    for host in ("evil.example", f"evil.example:{running.ports['api']}", "127.0.0.1:1", ""):
-        assert running("GET", path, headers={"Host": host})[0] == 421
-    assert running("GET", path, headers={"Origin": "http://evil.example"})[0] == 403
+def test_a_page_that_renamed_itself_to_loopback_gets_nothing(shared: Checkout, path: str) -> None:
+    for host in ("evil.example", f"evil.example:{shared.ports['api']}", "127.0.0.1:1", ""):
+        assert shared("GET", path, headers={"Host": host})[0] == 421
+    assert shared("GET", path, headers={"Origin": "http://evil.example"})[0] == 403
     for host in ("127.0.0.1", "localhost"):
-        assert running("GET", path, headers={"Host": f"{host}:{running.ports['api']}"})[0] in (200, 404)
+        assert shared("GET", path, headers={"Host": f"{host}:{shared.ports['api']}"})[0] in (200, 404)
 
 
-def test_the_registry_is_guarded_too(running: Checkout) -> None:
-    connection = http.client.HTTPConnection(urlsplit(running.record["registry"]["url"]).netloc, timeout=10)
+def test_the_registry_is_guarded_too(shared: Checkout) -> None:
+    connection = http.client.HTTPConnection(urlsplit(shared.record["registry"]["url"]).netloc, timeout=10)
     connection.request("GET", "/v2/_catalog", headers={"Host": "evil.example"})
     assert connection.getresponse().status == 421
     connection.close()
 
 
-def test_only_health_is_open(running: Checkout) -> None:
-    status, text = running("GET", "/_local/health", key=False)
+def test_only_health_is_open(shared: Checkout) -> None:
+    status, text = shared("GET", "/_local/health", key=False)
     assert (status, json.loads(text)["objectStore"]) == (200, "ok")
     for method, path in [
         ("GET", "/_local/status"),
         ("GET", "/_local/settings"),
         ("POST", "/_local/settings"),
     ]:
-        assert running(method, path, key=False)[0] == 401
-        assert running(method, path, headers={"Authorization": "Bearer guess"})[0] == 401
+        assert shared(method, path, key=False)[0] == 401
+        assert shared(method, path, headers={"Authorization": "Bearer guess"})[0] == 401
 
 
-def test_everything_listens_on_loopback_only(running: Checkout) -> None:
+def test_everything_listens_on_loopback_only(shared: Checkout) -> None:
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table][1:]
     listening = {
         int(row[1].split(":")[1], 16): row[1].split(":")[0]
         for row in rows
-        if row[3] == "0A" and int(row[1].split(":")[1], 16) in running.ports.values()
+        if row[3] == "0A" and int(row[1].split(":")[1], 16) in shared.ports.values()
     }
-    assert listening == dict.fromkeys(running.ports.values(), "0100007F")
+    assert listening == dict.fromkeys(shared.ports.values(), "0100007F")
 
 
 def test_settings_are_checked_kept_and_changed_while_it_runs(running: Checkout) -> None:
