@@ -19,12 +19,13 @@ from infra.kit.servicer import Servicer
 
 _LARGEST_MESSAGE = 400 * 1024 * 1024
 _POLL_S = 1.0
+_SECRET_VARIABLES = ("PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS", "PULUMI_CONFIG_PASSPHRASE")
+"""Hold the configuration with its secrets in plain text, and the key to all others: no child may inherit them."""
 
 
 def main(provider: Provider[Any]) -> None:
-    # Holds the package's configuration with its secrets in plain text: no child may inherit it.
-    os.environ.pop("PULUMI_CONFIG", None)
-    os.environ.pop("PULUMI_CONFIG_SECRET_KEYS", None)
+    for name in _SECRET_VARIABLES:
+        os.environ.pop(name, None)
     # Before the loop: a signal while starting must end the process too.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _exit())
