@@ -239,6 +239,8 @@ def test_a_damaged_image_is_refused_and_leaves_nothing(store, pushed, tmp_path):
         [link("out", "../..")],
         [link("app/out", "../../etc/passwd")],
         [link("here", "app"), ("here/evil", b"")],
+        [("here", None), ("here/fine", b""), link("here", "/"), ("here/evil", b"")],
+        [("a/b", None), ("a/b/fine", b""), link("a", "/"), ("a/b/evil", b"")],
         [("app/s", b""), ("app/s/evil", b"")],
         [link("copy", "../../etc/passwd", tarfile.LNKTYPE)],
         [link("copy", "/etc/passwd", tarfile.LNKTYPE)],
@@ -284,6 +286,17 @@ def test_devices_and_owners_are_left_out_and_files_cannot_be_written(tmp_path):
     assert (root / "run").stat().st_mode & 0o7777 == 0o555
     assert (root / "run").stat().st_uid == os.getuid()
     assert (root / "abs/file").read_bytes() == b"x"
+
+
+def test_what_comes_later_in_a_layer_takes_the_place_of_what_came_before(tmp_path):
+    blob = tmp_path / "blob"
+    blob.write_bytes(
+        tar(("d", None), ("d/x", b"1"), ("d", None), ("f", b"1"), ("f", b"2"), ("l/x", b"1"), link("l", "d"))
+    )
+    root = unpack(blob, tmp_path / "layers" / "one").root
+    assert (root / "d/x").read_bytes() == b"1"
+    assert (root / "f").read_bytes() == b"2"
+    assert os.readlink(root / "l") == "d"
 
 
 WORKER = b"""

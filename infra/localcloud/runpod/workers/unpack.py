@@ -55,6 +55,7 @@ def unpack(blob: Path, target: Path) -> Layer:
 def _extract(blob: Path, root: Path) -> tuple[list[str], list[str]]:
     removed: list[str] = []
     opaque: list[str] = []
+    target = _Target(root)
     with _reading(blob), tarfile.open(blob, "r:*") as archive:
         for member in archive:
             path = _inside(member.name, member.name)
@@ -64,31 +65,73 @@ def _extract(blob: Path, root: Path) -> tuple[list[str], list[str]]:
             elif name.startswith(WHITEOUT):
                 removed.append(os.path.join(folder, name.removeprefix(WHITEOUT)))
             elif path:
-                _place(archive, member, root, path)
+                target.place(archive, member, path)
     return removed, opaque
 
 
-def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, path: str) -> None:
-    _real_folder(root, os.path.dirname(path), member.name)
-    where = root / path
-    if member.isdir():
-        if where.is_symlink() or not where.is_dir():
-            _clear(where)
-            where.mkdir()
-        return
-    _clear(where)
-    if member.issym():
-        os.symlink(_link_inside(path, member.linkname), where)
-    elif member.islnk():
-        _hard_link(root, path, member)
-    elif member.isfile():
-        content = archive.extractfile(member)
-        if content is None:
-            raise BadLayer(f"{member.name} has no content")
-        with content, where.open("wb") as file:
-            shutil.copyfileobj(content, file, 1 << 20)
-        # Shared by all workers of all images, so nobody writes to it.
-        where.chmod(stat.S_IMODE(member.mode) & 0o555 | 0o444)
+class _Target:
+    """The directory that a layer is unpacked into. `_folders` are known to be directories, not links to some."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders = {""}
+
+    def place(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+        self._make_folder(os.path.dirname(path), member.name)
+        where = self._root / path
+        if member.isdir():
+            if path not in self._folders:
+                self._clear(path)
+                where.mkdir(exist_ok=True)
+                self._folders.add(path)
+            return
+        self._clear(path, folders=True)
+        if member.issym():
+            os.symlink(_link_inside(path, member.linkname), where)
+        elif member.islnk():
+            self._hard_link(path, member)
+        elif member.isfile():
+            content = archive.extractfile(member)
+            if content is None:
+                raise BadLayer(f"{member.name} has no content")
+            with content, open(where, "xb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+                # Shared by all workers of all images, so nobody writes to it.
+                os.fchmod(file.fileno(), stat.S_IMODE(member.mode) & 0o555 | 0o444)
+
+    def _make_folder(self, folder: str, shown: str) -> None:
+        """Every part of it must be a directory: writing through a link could end up anywhere."""
+        if folder in self._folders:
+            return
+        self._make_folder(os.path.dirname(folder), shown)
+        where = self._root / folder
+        if where.is_symlink() or (where.exists() and not where.is_dir()):
+            raise BadLayer(f"{shown} passes through {folder}, which is not a directory")
+        where.mkdir(exist_ok=True)
+        self._folders.add(folder)
+
+    def _hard_link(self, path: str, member: tarfile.TarInfo) -> None:
+        source = _inside(member.linkname, f"{member.name} -> {member.linkname}")
+        self._make_folder(os.path.dirname(source), member.name)
+        origin = self._root / source
+        if origin.is_symlink() or not origin.is_file():
+            raise BadLayer(
+                f"{member.name} is a hard link to {member.linkname}, which is no file of this layer"
+            )
+        os.link(origin, self._root / path)
+
+    def _clear(self, path: str, folders: bool = False) -> None:
+        """A later member of the same path takes its place; a folder keeps what it has when it is only named again."""
+        where = self._root / path
+        try:
+            mode = os.lstat(where).st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(mode):
+            where.unlink()
+        elif folders:
+            shutil.rmtree(where)
+            self._folders = {known for known in self._folders if not f"{known}/".startswith(f"{path}/")}
 
 
 def _inside(path: str, shown: str) -> str:
@@ -99,39 +142,12 @@ def _inside(path: str, shown: str) -> str:
     return "" if plain == "." else plain
 
 
-def _real_folder(root: Path, folder: str, shown: str) -> None:
-    """Make the folder. Every part of it must be a directory: writing through a link could end up anywhere."""
-    at = root
-    for part in Path(folder).parts:
-        at = at / part
-        if at.is_symlink() or (at.exists() and not at.is_dir()):
-            raise BadLayer(f"{shown} passes through {at.relative_to(root)}, which is not a directory")
-        at.mkdir(exist_ok=True)
-
-
 def _link_inside(path: str, target: str) -> str:
     """An absolute target counts from the image's root. Written anew without detours, so that no link in the middle
     can turn a `..` against us."""
     folder = os.path.dirname(path)
     plain = _inside(target if target.startswith("/") else os.path.join(folder, target), f"{path} -> {target}")
     return os.path.relpath(plain or ".", folder or ".")
-
-
-def _hard_link(root: Path, path: str, member: tarfile.TarInfo) -> None:
-    source = _inside(member.linkname, f"{member.name} -> {member.linkname}")
-    _real_folder(root, os.path.dirname(source), member.name)
-    origin = root / source
-    if origin.is_symlink() or not origin.is_file():
-        raise BadLayer(f"{member.name} is a hard link to {member.linkname}, which is no file of this layer")
-    os.link(origin, root / path)
-
-
-def _clear(where: Path) -> None:
-    """A later member of the same path takes its place."""
-    if where.is_symlink() or where.is_file():
-        where.unlink()
-    elif where.is_dir():
-        shutil.rmtree(where)
 
 
 @contextmanager
