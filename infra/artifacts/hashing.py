@@ -49,29 +49,30 @@ class HashCache:
             self._db = None
 
     def _look_up(self, key: str, identity: FileId) -> str | None:
-        db = self._open()
-        if db is None:
-            return None
-        row = db.execute("SELECT identity, sha256 FROM hashes WHERE path = ?", (key,)).fetchone()
-        return row[1] if row and row[0] == repr(tuple(identity)) else None
+        row = self._ask("SELECT identity, sha256 FROM hashes WHERE path = ?", key)
+        return str(row[1]) if row and row[0] == repr(tuple(identity)) else None
 
     def _remember(self, key: str, identity: FileId, digest: str) -> None:
-        db = self._open()
-        if db is not None:
-            db.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", (key, repr(tuple(identity)), digest))
+        self._ask("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", key, repr(tuple(identity)), digest)
 
-    def _open(self) -> sqlite3.Connection | None:
-        """A cache that cannot be opened is no reason to fail: the hash is computed."""
-        if self._db is not None or self._file is None:
-            return self._db
+    def _ask(self, statement: str, *values: str) -> tuple[str, str] | None:
+        """A cache that fails is no reason to fail: the hash is computed."""
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._file, timeout=10, isolation_level=None, check_same_thread=False)
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, identity TEXT, sha256 TEXT)"
+            db = self._open()
+            found: tuple[str, str] | None = (
+                db.execute(statement, values).fetchone() if db is not None else None
             )
         except (OSError, sqlite3.Error):
             self._file = None
+            self.close()
             return None
-        self._db = db
-        return db
+        return found
+
+    def _open(self) -> sqlite3.Connection | None:
+        if self._db is None and self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self._file, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, identity TEXT, sha256 TEXT)"
+            )
+        return self._db

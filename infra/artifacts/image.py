@@ -105,9 +105,12 @@ class Image(Resource[Client, ImageInputs, ImageState]):
             failures.append(
                 Failure("python", f'{inputs.python!r} is no minor version. Wanted: such as "3.11"')
             )
-        if not failures and _complete(ctx, inputs):
-            failures += [Failure(path, reason) for path, reason in _recipe(ctx.root, inputs).problems]
-        return failures
+        if failures or not _complete(ctx, inputs):
+            return failures
+        try:
+            return [Failure(path, reason) for path, reason in _recipe(ctx.root, inputs).problems]
+        except OSError as error:
+            return [Failure("handler", f"{error.filename} cannot be read: {error.strerror}")]
 
     def computed(self, ctx: CheckContext, inputs: ImageInputs) -> dict[str, Any]:
         if not _complete(ctx, inputs):
@@ -171,7 +174,7 @@ class Image(Resource[Client, ImageInputs, ImageState]):
         if await registry.others_hold(repository, digest, tag):
             return
         if not await registry.delete_manifest(repository, digest):
-            ctx.warn(f"{registry.host} does not offer to delete images: {id} stays until you remove it there")
+            ctx.warn(f"{registry.host} does not let us delete images: {id} stays until you remove it there")
 
 
 def _complete(ctx: CheckContext, inputs: ImageInputs) -> bool:

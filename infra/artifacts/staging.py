@@ -14,6 +14,7 @@ from infra.artifacts.upload import MIN_PART, Source, Uploader
 
 Status = Callable[[str], None]
 _HEADS_AT_ONCE = 8
+_FILES_AT_ONCE = 4
 _EVERY_S = 0.5
 
 
@@ -67,8 +68,11 @@ async def stage(
     progress = Progress(status, len(absent), sum(file.size for file in absent))
     uploader = Uploader(store, bucket, journals=journals, sent=progress.bytes, min_part=min_part or MIN_PART)
 
+    few = asyncio.Semaphore(_FILES_AT_ONCE)
+
     async def send(file: StagedFile) -> None:
-        await uploader.upload(Source(file.path, paths[file.path], file.size, file.sha256), file.key)
+        async with few:
+            await uploader.upload(Source(file.path, paths[file.path], file.size, file.sha256), file.key)
         progress.file()
 
     await together(send(file) for file in absent)

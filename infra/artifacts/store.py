@@ -223,7 +223,11 @@ def _place(arguments: dict[str, Any]) -> str:
 
 
 def _make_client(settings: StoreSettings, region: str | None) -> Any:
-    """Unknown stores get path addressing and no checksum headers; the local one never goes through a proxy."""
+    """Own stores get path addressing; the local one never goes through a proxy.
+
+    No checksum headers: not every store takes them, and S3 would want them again for every part at the end. What is
+    sent is checked by its own hash, and by its size in the store.
+    """
     import boto3
     from botocore.config import Config
 
@@ -234,13 +238,11 @@ def _make_client(settings: StoreSettings, region: str | None) -> Any:
         "read_timeout": 120,
         "max_pool_connections": 16,
         "tcp_keepalive": True,
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
     }
     if settings.endpoint is not None:
-        options |= {
-            "s3": {"addressing_style": "path"},
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-        }
+        options["s3"] = {"addressing_style": "path"}
     if settings.local:
         options["proxies"] = {}
     session = boto3.session.Session(

@@ -44,8 +44,11 @@ class Run:
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
 
-    @property
-    def lines(self) -> list[str]:
+    async def told(self) -> list[str]:
+        """What the engine was told so far: status lines and warnings."""
+        queue = self.driver.servicer.engine._queue
+        if queue is not None:
+            await queue.join()
         return [text for _, text, _ in self.driver.engine.lines]
 
     async def failures(self, urn: str, given: Tree) -> dict[str, list[str]]:

@@ -106,7 +106,7 @@ def test_what_a_bucket_holds_is_deleted_only_when_told_so(s3: S3Server, tmp_path
             await s3.store().call("create_multipart_upload", Bucket="full", Key="half-sent")
             await up.destroy(bucket)
             assert not (s3.root / "full").exists()
-            assert "emptying: 1000 objects deleted" in up.lines
+            assert "emptying: 1000 objects deleted" in await up.told()
 
     run(body())
 

@@ -283,6 +283,29 @@ def test_a_replacement_by_the_same_content_survives_its_predecessor(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("small_template")
+@pytest.mark.parametrize("status", [401, 403, 405])
+def test_a_registry_that_deletes_nothing_gets_a_warning(tmp_path: Path, root: Path, status: int) -> None:
+    async def body() -> None:
+        async with running(tmp_path, root) as (up, server):
+            image = Entry(urn("Image"))
+            await up.up(image, given())
+
+            async def refusing(request: web.Request) -> None:
+                if request.method == "DELETE":
+                    raise {401: web.HTTPUnauthorized, 403: web.HTTPForbidden, 405: _not_allowed}[status]()
+
+            server.before = refusing
+            await up.destroy(image)
+            assert any("does not let us delete images" in line for line in await up.told())
+
+    run(body())
+
+
+def _not_allowed() -> web.HTTPMethodNotAllowed:
+    return web.HTTPMethodNotAllowed("DELETE", ["GET"])
+
+
+@pytest.mark.usefixtures("small_template")
 def test_the_next_up_goes_on_after_the_registry_went_down(tmp_path: Path, root: Path) -> None:
     async def body() -> None:
         async with running(tmp_path, root) as (up, server):
@@ -468,7 +491,7 @@ def test_the_real_template_is_built_from_the_wheelhouse(
             await up.up(image, given())
             _, files = await contents(server, image.outputs["digest"])
             assert "opt/pilotlight/site/runpod/__init__.py" in files
-            assert any("pushing the image" in line for line in up.lines)
+            assert any("pushing the image" in line for line in await up.told())
             assert io.BytesIO(files["app/rp_handler.py"]).read()
 
     run(body())

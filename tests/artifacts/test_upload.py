@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from infra.artifacts.store import ObjectStore, StoreError, StoreUnreachable
+from infra.artifacts.store import ObjectStore, StoreError, StoreSettings, StoreUnreachable
 from infra.artifacts.upload import MAX_PART, MIB, MIN_PART, FileChanged, Source, Uploader, part_size
-from tests.artifacts.servers import S3Server
+from tests.artifacts.servers import S3Server, no_wait
 
 PART = 5 * MIB
 KEY = "weights/blobs/sha256/x"
@@ -154,6 +154,17 @@ def test_wrong_credentials_are_named(s3: S3Server, store: Counting, tmp_path: Pa
         put(s3.store(secret="wrong"), big(tmp_path, 10), tmp_path)
     assert "AWS_SECRET_ACCESS_KEY" in str(caught.value)
     assert "wrong" not in str(caught.value)
+
+
+def test_no_credentials_are_named(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(StoreError, match="no credentials") as caught:
+        put(ObjectStore(StoreSettings(s3.url), no_wait), big(tmp_path, 10), tmp_path)
+    assert "pilotlight-artifacts:secretAccessKey" in str(caught.value)
 
 
 def test_no_bucket_is_an_error_not_a_retry(s3: S3Server, tmp_path: Path) -> None:

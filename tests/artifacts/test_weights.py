@@ -1,5 +1,6 @@
 """Weights against a real S3 server, driven as the engine drives them."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -120,7 +121,7 @@ def test_a_new_file_sends_only_itself_and_the_old_set_goes(s3: S3Server, client:
             write_sound(root / "weights" / "new.safetensors", fill=b"\x05")
             (root / "weights" / "tokenizer.json").unlink()
             assert await up.up(weights, given()) == "replace"
-            assert any("uploading 1/1 files, 100 %" in line for line in up.lines)
+            assert any("uploading 1/1 files, 100 %" in line for line in await up.told())
             assert not any(before.replace(":", "-") in key for key in s3.keys(BUCKET))
             assert len(blobs(s3)) == 3
 
@@ -407,5 +408,57 @@ def test_a_claim_of_a_killed_run_is_taken_up(s3: S3Server, client: Client, root:
             assert again.id == weights.id
             assert len(blobs(s3)) == 3
             assert len([key for key in s3.keys(BUCKET) if key.startswith(CLAIMS)]) == 1
+
+    run(body())
+
+
+def test_a_stopped_upload_keeps_its_id_and_goes_on(
+    s3: S3Server, client: Client, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        begun = asyncio.Event()
+        original = Counting.call
+
+        async def hanging(self: Counting, method: str, **arguments: Any) -> Any:
+            if method == "put_object" and arguments["Key"].startswith(BLOBS):
+                begun.set()
+                await asyncio.Event().wait()
+            return await original(self, method, **arguments)
+
+        client.store = Counting(client.store)
+        monkeypatch.setattr(Counting, "call", hanging)
+        async with engine(client, root) as up:
+            weights = Entry(urn("Weights"))
+            going = asyncio.create_task(up.up(weights, given()))
+            await begun.wait()
+            await up.driver.cancel()
+            with pytest.raises(grpc.aio.AioRpcError, match="stopped before it was finished"):
+                await going
+            assert weights.id
+        monkeypatch.setattr(Counting, "call", original)
+        async with engine(client, root) as up:
+            assert await up.up(weights, given()) == "update"
+            assert await up.refresh(weights)
+            assert await up.up(weights, given()) == "same"
+
+    run(body())
+
+
+def test_a_real_model_is_staged_and_comes_back_byte_by_byte(s3: S3Server, client: Client, root: Path) -> None:
+    model = Path(__file__).parents[2] / ".pilotlight" / "models" / "all-MiniLM-L6-v2"
+    if not (model / "model.safetensors").exists():
+        pytest.skip("the demo's model is missing: run `make setup`")
+
+    async def body() -> None:
+        client.store = Counting(client.store)
+        async with engine(client, root) as up:
+            weights = Entry(urn("Weights"))
+            await up.up(weights, given(source=str(model)))
+            for file in weights.outputs["files"]:
+                stored = s3.root / BUCKET / BLOBS / file["sha256"]
+                assert stored.read_bytes() == (model / file["path"]).read_bytes()
+            client.store.calls.clear()
+            assert await up.up(weights, given(source=str(model))) == "same"
+            assert client.store.calls == []
 
     run(body())

@@ -167,13 +167,13 @@ class Registry:
         )
 
     async def delete_manifest(self, repo: str, selector: str) -> bool:
-        """False when the registry does not offer this. Missing counts as deleted."""
+        """False when the registry does not offer this, or not to us. Missing counts as deleted."""
         try:
             await self.http.send(
                 "DELETE", f"/v2/{repo}/manifests/{selector}", scope=delete(repo), accept=(200, 202, 204, 404)
             )
         except RegistryError as error:
-            if error.status in (400, 405):
+            if error.status in (400, 401, 403, 405):
                 return False
             raise
         return True
