@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import json
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -13,10 +12,9 @@ from aiohttp import web
 from infra.spec.errors import PilotlightError
 
 from .assembly import Cloud
+from .guard import Handler
 from .overview import endpoints
 from .process import resident_bytes
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def routes(cloud: Cloud, stop: asyncio.Event) -> list[web.RouteDef]:

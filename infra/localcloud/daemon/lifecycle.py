@@ -117,7 +117,7 @@ def _start(paths: CloudPaths, say: Say, assignments: Sequence[str]) -> None:
             stdout=output,
             stderr=output,
             cwd=paths.root,
-            env=_environment(),
+            env=_environment(paths),
             pass_fds=[writing],
             start_new_session=True,
         )
@@ -181,11 +181,12 @@ def _stop(pid: int, start: str, say: Say) -> None:
     process.wait_gone(pid, start, STOP_S)
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of the caller's secrets: what a program needs to run, and our own settings."""
-    return {
+def _environment(paths: CloudPaths) -> dict[str, str]:
+    """Nothing of the caller's secrets: what a program needs to run, our own settings, and the mark to find it by."""
+    kept = {
         name: value for name, value in os.environ.items() if name in KEPT or name.startswith("PILOTLIGHT_")
     }
+    return {**kept, process.MARK: str(paths.cloud)}
 
 
 def _last_line(paths: CloudPaths) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from . import overview
 from .assembly import Cloud
+from .guard import Handler
+from .process import peer_owner
 
 CALL_S = 120.0
 
@@ -19,10 +22,25 @@ CALL_S = 120.0
 def routes(cloud: Cloud) -> list[web.RouteDef]:
     page = _Page(cloud)
     return [
-        web.get("/", page.show),
-        web.get("/_local/overview", page.refresh),
-        web.post("/_local/call", page.call),
+        web.get("/", _for_owner(cloud, page.show)),
+        web.get("/_local/overview", _for_owner(cloud, page.refresh)),
+        web.post("/_local/call", _for_owner(cloud, page.call)),
     ]
+
+
+def _for_owner(cloud: Cloud, handler: Handler) -> Handler:
+    """The page needs no key, so on a machine that several people share it is for the one who started the cloud."""
+
+    async def check(request: web.Request) -> web.StreamResponse:
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        owner = peer_owner(peer[1], cloud.ports["api"]) if peer else None
+        if owner in (None, 0, os.getuid()):
+            return await handler(request)
+        return web.Response(
+            status=403, text="Refused: this page is for the user who started the local cloud.\n"
+        )
+
+    return check
 
 
 class _Page:

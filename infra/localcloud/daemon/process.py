@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+MARK = "PILOTLIGHT_CLOUD_DIR"  # in the daemon's environment: the folder that it serves
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -62,11 +63,13 @@ def wait_gone(pid: int, start: str, timeout_s: float) -> bool:
 
 
 def living_under(folder: Path) -> list[tuple[int, str]]:
-    """(pid, start) of every process whose HOME is `folder` or below it: workers, their children, the object store.
+    """(pid, start) of every process of the cloud in `folder`: its daemon, workers, their children, the object store.
 
-    Found by environment and not by a list of pids, because a worker's children have outlived both it and us.
+    Found by environment (MARK, or a HOME in the folder) and not by a list of pids, because a worker's children have
+    outlived both it and us, and the list may be gone.
     """
-    wanted = f"HOME={folder}".encode()
+    marks = (f"{MARK}={folder}".encode(), f"HOME={folder}".encode())
+    below = f"HOME={folder}/".encode()
     found = []
     for pid in _pids():
         start = started(pid)
@@ -74,7 +77,7 @@ def living_under(folder: Path) -> list[tuple[int, str]]:
             continue
         with contextlib.suppress(OSError):
             variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            if any(entry == wanted or entry.startswith(wanted + b"/") for entry in variables):
+            if any(entry in marks or entry.startswith(below) for entry in variables):
                 found.append((pid, start))
     return found
 
@@ -114,6 +117,16 @@ def resident_bytes(pid: int) -> int:
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
+
+
+def peer_owner(peer_port: int, own_port: int) -> int | None:
+    """User id of the process at the other end of a connection from 127.0.0.1; None where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[1:3] == [f"0100007F:{peer_port:04X}", f"0100007F:{own_port:04X}"]:
+                return int(fields[7])
+    return None
 
 
 def _listening_inodes(port: int) -> Iterator[str]:

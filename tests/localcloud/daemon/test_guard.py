@@ -1,5 +1,6 @@
 import http.client
 import json
+import os
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -43,6 +44,29 @@ def test_only_health_is_open(shared: Checkout) -> None:
     ]:
         assert shared(method, path, key=False)[0] == 401
         assert shared(method, path, headers={"Authorization": "Bearer guess"})[0] == 401
+
+
+def test_the_page_is_for_the_user_who_started_the_cloud(shared: Checkout) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can make a request as another user")
+    assert status_as(65534, shared.ports["api"]) == 403
+    assert status_as(0, shared.ports["api"]) == 200
+
+
+def status_as(user: int, port: int) -> int:
+    """The status of a request for the page by a process of that user."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setuid(user)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/")
+        os.write(writing, str(connection.getresponse().status).encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as answer:
+        return int(answer.read())
 
 
 def test_everything_listens_on_loopback_only(shared: Checkout) -> None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.localcloud.daemon import process
+from infra.localcloud.daemon import lifecycle, process
+from infra.localcloud.daemon.paths import CloudPaths
 
 from .conftest import REPOSITORY, Checkout, wait_for
 
@@ -99,6 +101,26 @@ def test_down_finds_what_a_killed_daemon_left(running: Checkout) -> None:
         os.kill(running.record["pid"], signal.SIGKILL)
         assert str(orphan.pid) in running.pilotlight("down").stderr
         assert orphan.wait(10) == -signal.SIGKILL
+
+
+def test_a_daemon_that_hangs_is_killed_with_all_it_started(
+    running: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, store = running.record["pid"], running.status()["objectStore"]["pid"]
+    monkeypatch.setattr(lifecycle, "STOP_S", 0.2)
+    said: list[str] = []
+    os.kill(daemon, signal.SIGSTOP)
+    assert lifecycle.down(CloudPaths.of(running.root), said.append)
+    assert "killing it" in said[0]
+    assert process.started(daemon) is None
+    assert process.started(store) is None
+
+
+def test_a_daemon_whose_files_were_deleted_is_still_found(running: Checkout) -> None:
+    daemon = running.record["pid"]
+    shutil.rmtree(running.root / ".pilotlight")
+    assert str(daemon) in running.pilotlight("down").stderr
+    assert process.started(daemon) is None
 
 
 def test_another_process_with_the_recorded_pid_is_left_alone(running: Checkout) -> None:
