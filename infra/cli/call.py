@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     root = find_root(None)
     endpoint = _endpoint(engine.outputs(root, args.stack), args.name, args.stack)
     answer = jobs.call(
-        endpoint["url"], request, root=root, stack=args.stack, timeout_s=args.timeout, progress=_progress
+        endpoint["url"], request, root=root, stack=args.stack, timeout_s=args.timeout, progress=_Progress()
     )
     print(json.dumps(answer, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
     return 0
@@ -78,8 +78,16 @@ def _endpoint(outputs: dict[str, Any], name: str, stack: str) -> dict[str, Any]:
     )
 
 
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="" if text else "\r", file=sys.stderr, flush=True)
-    elif text:
-        print(text, file=sys.stderr, flush=True)
+class _Progress:
+    """One line that is rewritten on a terminal; elsewhere a line for each new phase."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, phase: str, elapsed_s: float) -> None:
+        if sys.stderr.isatty():
+            text = f"{phase} ({elapsed_s:.0f} s)" if phase else ""
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        elif phase and phase != self._last:
+            print(f"{phase} ({elapsed_s:.0f} s)", file=sys.stderr, flush=True)
+        self._last = phase

@@ -14,6 +14,7 @@ from infra.cli.call import CallError
 from infra.kit.local import read_cloud
 
 _PENDING = {"IN_QUEUE", "IN_PROGRESS", "RUNNING"}
+_FAILING_LIMIT_S = 45.0
 
 
 def call(
@@ -23,7 +24,7 @@ def call(
     root: Path,
     stack: str,
     timeout_s: float,
-    progress: Callable[[str], None],
+    progress: Callable[[str, float], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Any:
     """Send `request` to the endpoint whose `url` is `…/v2/<id>/runsync`, and return the handler's output."""
@@ -32,32 +33,47 @@ def call(
     started = clock()
     job = _send(f"{url}/run", key, {"input": request})
     job_id = job["id"]
+    failing_since: float | None = None
     while job.get("status") in _PENDING:
         elapsed = clock() - started
+        phase = _phase(url, key, job["status"])
+        progress(phase, elapsed)
+        if phase is not FAILING and phase is not STARTING:
+            failing_since = None
+        elif phase is FAILING and failing_since is None:
+            failing_since = elapsed
         if elapsed > timeout_s:
             _send(f"{url}/cancel/{job_id}", key, {})
+            raise CallError(f"no answer after {elapsed:.0f} s: {phase}; the job is cancelled")
+        if failing_since is not None and elapsed - failing_since > _FAILING_LIMIT_S:
+            _send(f"{url}/cancel/{job_id}", key, {})
             raise CallError(
-                f"no answer after {elapsed:.0f} s: the job was {job['status']} and is cancelled now"
+                f"no worker of the endpoint gets ready: they have failed for {elapsed - failing_since:.0f} s; "
+                "the job is cancelled",
+                fix="read what they print: `pilotlight cloud logs` (local cloud), or the console's worker logs",
             )
-        progress(f"{_phase(url, key, job['status'])} ({elapsed:.0f} s)")
         # a long poll: it returns as soon as the job ends, so an answer is never late
         job = _send(f"{url}/status-sync/{job_id}?wait=1000", key, None)
-    progress("")
+    progress("", clock() - started)
     if job.get("status") != "COMPLETED":
         raise CallError(f"the job ended as {job.get('status')}: {_reason(job.get('error'))}")
     return job.get("output")
+
+
+STARTING = "a worker is starting"
+FAILING = "the worker is unhealthy, and is tried again"
 
 
 def _phase(url: str, key: str, status: str) -> str:
     if status != "IN_QUEUE":
         return "a worker is on it"
     workers = _send(f"{url}/health", key, None).get("workers", {})
+    if workers.get("unhealthy"):
+        return FAILING
     if workers.get("initializing"):
-        return "a worker is starting"
+        return STARTING
     if workers.get("throttled"):
         return "waiting for a GPU: the worker is throttled"
-    if workers.get("unhealthy"):
-        return "the worker is unhealthy (`pilotlight cloud logs` says why)"
     return "in the queue"
 
 

