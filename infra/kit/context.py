@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -131,7 +130,6 @@ class Context(_About, Generic[C]):
     timeout: float
     cancelled: asyncio.Event
     clock: Clock = field(default_factory=SystemClock)
-    on_created: Callable[[str], None] | None = None
     created_id: str | None = field(default=None, init=False)
     created_state: Model | None = field(default=None, init=False)
     has_id: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -149,8 +147,6 @@ class Context(_About, Generic[C]):
         self.created_id = id
         self.created_state = state or self.created_state
         self.has_id.set()
-        if self.on_created:
-            self.on_created(id)
 
     async def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` as soon as the user stops the run."""

@@ -1,7 +1,8 @@
-"""What this checkout knows of creations: one small file per URN under `.pilotlight/journal/`, written before the call.
+"""What this checkout knows of creations: one append-only file per provider instance, written before each call.
 
 It tells a killed creation (adopt what it left) from a replacement (leave the old one alone). Without it a creation
-adopts what carries its mark. Holds marks, ids and generated names: no input, no secret.
+adopts what carries its mark. Holds marks, ids and generated names: no input, no secret. An instance belongs to one
+stack, which the engine locks, so a file has one writer at a time.
 """
 
 import contextlib
@@ -13,10 +14,14 @@ from pathlib import Path
 OPEN = "open"  # a call may have been made; nobody has seen the result in the engine's state
 RETURNED = "returned"  # the engine has our answer, but may have died before saving it
 SETTLED = "settled"  # seen in the engine's state, or the engine ended the run in order
+_GONE = "gone"
+_SPARE_EVENTS = 200
 
 
 @dataclass
 class Line:
+    """What is known of one mark."""
+
     mark: str
     base: str
     phase: str = OPEN
@@ -26,27 +31,24 @@ class Line:
 
 
 class Journal:
-    """Reads a URN's file once; keeps changes in memory until `write`, which a preview never calls."""
+    """Loaded at first use. Changes stay in memory until `write`, which a preview never calls."""
 
     def __init__(self, directory: Path | None, instance: str) -> None:
-        self._directory = directory
-        self._instance = instance
-        self._lines: dict[str, list[Line]] = {}
-        self._dirty: set[str] = set()
+        self._path = directory / f"{instance}.jsonl" if directory else None
+        self._lines: dict[str, dict[str, Line]] | None = None
+        self._events = 0
+        self._pending: list[str] = []
+        self._file: int | None = None
 
     def lines(self, urn_hash: str) -> list[Line]:
-        known = self._lines.get(urn_hash)
-        if known is None:
-            known = self._lines[urn_hash] = self._read(urn_hash)
-        return known
+        return list(self._loaded().get(urn_hash, {}).values())
 
     def get(self, urn_hash: str, mark: str) -> Line | None:
-        return next((line for line in self.lines(urn_hash) if line.mark == mark), None)
+        return self._loaded().get(urn_hash, {}).get(mark)
 
     def put(self, urn_hash: str, line: Line) -> None:
-        lines = [old for old in self.lines(urn_hash) if old.mark != line.mark]
-        self._lines[urn_hash] = [*lines, line]
-        self._dirty.add(urn_hash)
+        self._loaded().setdefault(urn_hash, {})[line.mark] = line
+        self._pending.append(_event(urn_hash, line))
 
     def settle(self, urn_hash: str, mark: str) -> None:
         line = self.get(urn_hash, mark) or Line(mark, "")
@@ -55,38 +57,51 @@ class Journal:
             self.put(urn_hash, line)
 
     def drop(self, urn_hash: str, mark: str) -> None:
-        if self.get(urn_hash, mark):
-            self._lines[urn_hash] = [line for line in self.lines(urn_hash) if line.mark != mark]
-            self._dirty.add(urn_hash)
+        if self._loaded().get(urn_hash, {}).pop(mark, None) is not None:
+            self._pending.append(_event(urn_hash, Line(mark, "", _GONE)))
 
     def write(self) -> None:
         """Put every change on disk. A disk that refuses costs only the journal's help, so it is no error."""
+        if self._path is None or not self._pending:
+            return
         with contextlib.suppress(OSError):
-            for urn_hash in list(self._dirty):
-                self._write(urn_hash)
-                self._dirty.discard(urn_hash)
+            if self._file is None:
+                self._file = self._open(self._path)
+            os.write(self._file, "".join(self._pending).encode())
+        self._pending.clear()
 
-    def _path(self, urn_hash: str) -> Path | None:
-        return self._directory / f"{self._instance}-{urn_hash}.json" if self._directory else None
+    def _loaded(self) -> dict[str, dict[str, Line]]:
+        if self._lines is None:
+            self._lines = {}
+            if self._path is not None:
+                with contextlib.suppress(OSError):
+                    for event in self._path.read_text().splitlines():
+                        self._apply(self._lines, event)
+        return self._lines
 
-    def _read(self, urn_hash: str) -> list[Line]:
-        path = self._path(urn_hash)
-        if path is None:
-            return []
-        try:
-            return [Line(**line) for line in json.loads(path.read_bytes())]
-        except (OSError, ValueError, TypeError):
-            return []
+    def _apply(self, lines: dict[str, dict[str, Line]], event: str) -> None:
+        self._events += 1
+        # The last event of a killed process may be torn.
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            said = json.loads(event)
+            urn_hash = said.pop("urn")
+            line = Line(**said)
+            if line.phase == _GONE:
+                lines.get(urn_hash, {}).pop(line.mark, None)
+            else:
+                lines.setdefault(urn_hash, {})[line.mark] = line
 
-    def _write(self, urn_hash: str) -> None:
-        path = self._path(urn_hash)
-        if path is None:
-            return
-        lines = self._lines.get(urn_hash, [])
-        if not lines:
-            path.unlink(missing_ok=True)
-            return
+    def _open(self, path: Path) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps([asdict(line) for line in lines]))
-        temporary.replace(path)
+        current = [_event(urn, line) for urn, lines in self._loaded().items() for line in lines.values()]
+        if self._events > 2 * len(current) + _SPARE_EVENTS:
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text("".join(current))
+            temporary.replace(path)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(file, b"\n")  # ends what a killed process left half written
+        return file
+
+
+def _event(urn_hash: str, line: Line) -> str:
+    return json.dumps({"urn": urn_hash, **asdict(line)}, separators=(",", ":")) + "\n"

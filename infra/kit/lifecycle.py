@@ -56,7 +56,6 @@ class Lifecycle:
         base = base_hash(self.resource.Inputs, inputs)
         line = self.session.begin(self.urn, entry, str(base), self._names(new))
         ctx = self._context(entry.mark)
-        ctx.on_created = lambda id: self.session.exists(self.urn, line, id)
         try:
             id, state = await self._guarded(self._adopt_or_create(ctx, new), ctx)
         except InitFailed as failed:

@@ -82,11 +82,6 @@ class Session:
         self.write()
         return line
 
-    def exists(self, urn: str, line: Line, id: str) -> None:
-        line.id = id
-        self.journal.put(urn_hash(urn), line)
-        self.write()
-
     def made(self, urn: str, entry: Entry, line: Line, id: str) -> None:
         """Our answer (ready, or failed after it was made) goes to the engine now.
 

@@ -1,7 +1,6 @@
 """A servicer spoken to over gRPC as the engine does it."""
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -12,6 +11,8 @@ import grpc.aio
 from google.protobuf import empty_pb2
 
 from infra.kit.engine import Engine
+from infra.kit.journal import Journal, Line
+from infra.kit.mark import urn_hash
 from infra.kit.protos import engine_pb2_grpc, provider_pb2, provider_pb2_grpc
 from infra.kit.serve import start
 from infra.kit.servicer import Servicer
@@ -128,6 +129,7 @@ def run(body: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(body, 30))
 
 
-def journal_lines(root: Path) -> list[dict[str, Any]]:
-    files = sorted((root / ".pilotlight" / "journal").glob("*.json"))
-    return [line for file in files for line in json.loads(file.read_text())]
+def journal_lines(root: Path, instance: str = INSTANCE) -> list[Line]:
+    """What the journal knows now, read as a new process reads it."""
+    journal = Journal(root / ".pilotlight" / "journal", instance)
+    return journal.lines(urn_hash(URN))

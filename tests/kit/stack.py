@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,24 +29,11 @@ class Box(CustomResource):
 
 
 class Stack:
+    """The stack `dev` of the project `shop`, with one provider, `toy`."""
+
     def __init__(self, directory: Path, pulumi_cli: str) -> None:
         self.directory = directory
         self.cloud = directory / "cloud"
-        (self.cloud / "boxes").mkdir(parents=True)
-        for pipe in ("reached", "go"):
-            os.mkfifo(self.cloud / pipe)
-        (directory / "state").mkdir()
-        (directory / "bin").mkdir()
-        plugin = directory / "bin" / "pulumi-resource-toy"
-        plugin.write_text(
-            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(REPO)!r})\n"
-            "from tests.kit.process import serve_toy\nserve_toy()\n"
-        )
-        plugin.chmod(0o755)
-        (directory / "Pulumi.yaml").write_text(
-            f"name: shop\nruntime:\n  name: python\n  options:\n    toolchain: pip\n    virtualenv: {sys.prefix}\n"
-            f"plugins:\n  providers:\n    - name: toy\n      path: {directory / 'bin'}\n"
-        )
         self._cli = pulumi_cli
         self._env = {
             "PATH": f"{Path(pulumi_cli).parent}:{os.environ['PATH']}",
@@ -54,11 +42,44 @@ class Stack:
             "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "",
             "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "PULUMI_STACK": "dev",
             "PYTHONPATH": str(REPO),
             "TOY_DIR": str(self.cloud),
         }
+
+    @staticmethod
+    def make(directory: Path, pulumi_cli: str) -> "Stack":
+        stack = Stack(directory, pulumi_cli)
+        (directory / "state").mkdir()
+        stack._lay_out()
+        stack.run("stack", "init", "dev", "--non-interactive")
+        return stack
+
+    def copy(self, directory: Path) -> "Stack":
+        directory.mkdir()
+        for name in ("state", "home"):
+            shutil.copytree(self.directory / name, directory / name)
+        shutil.copy(self.directory / "Pulumi.dev.yaml", directory)
+        stack = Stack(directory, self._cli)
+        stack._lay_out()
+        return stack
+
+    def _lay_out(self) -> None:
+        (self.cloud / "boxes").mkdir(parents=True)
+        for pipe in ("reached", "go"):
+            os.mkfifo(self.cloud / pipe)
+        plugin = self.directory / "bin" / "pulumi-resource-toy"
+        plugin.parent.mkdir()
+        plugin.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(REPO)!r})\n"
+            "from tests.kit.process import serve_toy\nserve_toy()\n"
+        )
+        plugin.chmod(0o755)
+        (self.directory / "Pulumi.yaml").write_text(
+            f"name: shop\nruntime:\n  name: python\n  options:\n    toolchain: pip\n    virtualenv: {sys.prefix}\n"
+            f"plugins:\n  providers:\n    - name: toy\n      path: {plugin.parent}\n"
+        )
         self.program("")
-        self.run("stack", "init", "dev", "--non-interactive")
 
     @property
     def boxes(self) -> Boxes:
@@ -99,9 +120,6 @@ class Stack:
 
     def until_held(self) -> None:
         (self.cloud / "reached").read_text()
-
-    def go_on(self) -> None:
-        (self.cloud / "go").write_text("x")
 
     def resources(self, type: str = "toy:index:Box") -> list[dict[str, Any]]:
         state = json.loads(self.run("stack", "export"))["deployment"].get("resources", [])

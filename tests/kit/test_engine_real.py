@@ -16,13 +16,19 @@ CRATE = "urn:pulumi:dev::shop::toy:index:Box::crate"
 pytestmark = pytest.mark.xdist_group("engine")
 
 
-@pytest.fixture
-def stack(tmp_path):
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory):
+    """A stack that was just made: copied by each test, because making one takes a second."""
     try:
         cli = json.loads(TOOLCHAIN.read_text())["pulumi"]
     except (OSError, KeyError, ValueError):
         pytest.skip(f"no Pulumi CLI: {TOOLCHAIN} names none (run `make setup`)")
-    return Stack(tmp_path, cli)
+    return Stack.make(tmp_path_factory.mktemp("empty"), cli)
+
+
+@pytest.fixture
+def stack(tmp_path, empty):
+    return empty.copy(tmp_path / "shop")
 
 
 def box(**args):
@@ -45,21 +51,19 @@ def test_a_refused_property_is_named_in_the_preview(stack):
     assert "workers.max" in out
 
 
-@pytest.mark.parametrize("point", ["before-id", "before-ready"])
-def test_a_provider_killed_in_create_leaves_exactly_one(stack, point):
+def test_a_provider_killed_in_create_leaves_exactly_one(stack):
     stack.program(box(image="a"))
-    stack.hold(point)
+    stack.hold("before-ready")
     cli = stack.start("up", "--yes", "--skip-preview", "--non-interactive")
     stack.until_held()
     (pid,) = provider_pids(cli)
     kill(pid)
     cli.communicate(timeout=60)
     assert cli.returncode != 0
-    made = list(stack.boxes)
+    assert stack.resources() == []
+    assert list(stack.boxes) == ["box-1"]
     stack.up()
-    assert len(stack.boxes) == 1
-    assert set(made) <= set(stack.boxes)
-    assert [item["id"] for item in stack.resources()] == list(stack.boxes)
+    assert [item["id"] for item in stack.resources()] == list(stack.boxes) == ["box-1"]
 
 
 def test_an_engine_killed_in_create_takes_its_provider_along_and_leaves_exactly_one(stack):
@@ -117,11 +121,10 @@ def test_replace_without_a_journal_never_deletes_the_only_one(stack):
 
 
 @pytest.mark.parametrize("again", [("--replace", CRATE), ()])
-@pytest.mark.parametrize("point", ["before-id", "before-ready"])
-def test_a_replace_killed_half_way_leaves_exactly_one(stack, point, again):
+def test_a_replace_killed_half_way_leaves_exactly_one(stack, again):
     stack.program(box(image="a"))
     stack.up()
-    stack.hold(point)
+    stack.hold("before-ready")
     cli = stack.start("up", "--yes", "--skip-preview", "--non-interactive", "--replace", CRATE)
     stack.until_held()
     (pid,) = provider_pids(cli)
@@ -133,7 +136,7 @@ def test_a_replace_killed_half_way_leaves_exactly_one(stack, point, again):
 
 
 @pytest.mark.parametrize("region", ["us", "eu"])
-def test_a_replacement_by_diff_killed_half_way_leaves_exactly_one(stack, region):
+def test_a_replacement_by_diff_killed_half_way_and_repeated_or_given_up(stack, region):
     stack.program(box(image="a", region="eu"))
     stack.up()
     stack.program(box(image="a", region="us"))
@@ -150,15 +153,6 @@ def test_a_replacement_by_diff_killed_half_way_leaves_exactly_one(stack, region)
     assert [one["region"] for one in stack.boxes.values()] == [region]
 
 
-def test_delete_first_replacement(stack):
-    stack.program(box(image="a", disk_gib=1))
-    stack.up()
-    stack.program(box(image="a", disk_gib=2))
-    stack.up()
-    assert [item["id"] for item in stack.resources()] == list(stack.boxes)
-    assert [one["disk_gib"] for one in stack.boxes.values()] == [2]
-
-
 def test_after_an_import_the_next_preview_is_empty(stack):
     stack.program(box(image="a", name="mine", env={"A": "1"}, workers={"min": 2, "max": 4}))
     stack.up()
@@ -171,17 +165,6 @@ def test_after_an_import_the_next_preview_is_empty(stack):
     assert "2 unchanged" in stack.up()
     stack.run("destroy", "--yes", "--non-interactive")
     assert len(stack.boxes) == 0
-
-
-def test_a_foreign_object_in_the_way_is_an_error_that_names_the_import(stack):
-    stack.program(box(image="a", name="mine"))
-    stack.up()
-    (id,) = stack.boxes
-    stack.boxes[id]["mark"] = "by hand"
-    stack.run("state", "delete", CRATE, "--yes")
-    out = stack.up(code=None)
-    assert f"pulumi import toy:index:Box crate {id}" in out
-    assert len(stack.boxes) == 1
 
 
 def test_a_console_edit_shows_at_refresh_and_up_puts_it_right(stack):
@@ -214,7 +197,7 @@ def test_a_secret_is_in_no_state_no_log_and_no_preview(stack):
     assert stack.boxes["box-1"]["env"]["KEY"] == canary
     assert canary not in out
     assert canary not in stack.state_text()
-    journals = "".join(path.read_text() for path in (stack.directory / ".pilotlight").rglob("*.json"))
+    journals = "".join(path.read_text() for path in (stack.directory / ".pilotlight").rglob("*.jsonl"))
     assert journals
     assert canary not in journals
 
@@ -242,13 +225,6 @@ def test_a_changed_configuration_reaches_the_provider(stack):
     stack.run("config", "set", "toy:target", "local")
     stack.up()
     assert [item["id"] for item in stack.resources()] == list(stack.boxes) == ["box-2"]
-
-
-def test_two_resources_may_share_what_is_not_a_name(stack):
-    stack.program('Box("one", image="a")\nBox("two", image="a")')
-    stack.up()
-    assert len(stack.boxes) == 2
-    assert len({one["mark"] for one in stack.boxes.values()}) == 2
 
 
 def ended(pidfd, within_s):

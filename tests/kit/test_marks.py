@@ -300,6 +300,25 @@ def test_a_generated_name_survives_the_kill_with_its_object(cloud, root):
     run(body())
 
 
+def test_a_torn_line_and_a_long_history_do_no_harm(cloud, root):
+    async def body():
+        id, inputs, outputs = await up(cloud, root)
+        (path,) = (root / ".pilotlight" / "journal").iterdir()
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.write_text(path.read_text() * 200 + '{"urn": "torn')
+        async with driven(cloud, root) as engine:
+            news = await engine.check(A)
+            new_id, _ = await engine.create(news)
+            assert new_id != id
+            await engine.delete(id, outputs, inputs)
+            await engine.cancel()
+        assert path.read_text().count("\n") < 10
+        (line,) = journal_lines(root)
+        assert (line.phase, line.id) == ("settled", new_id)
+
+    run(body())
+
+
 def test_a_broken_or_unwritable_journal_stops_nothing(cloud, root):
     async def body():
         (root / ".pilotlight").write_text("in the way")
