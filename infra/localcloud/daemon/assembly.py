@@ -1,6 +1,7 @@
 """Puts the local cloud together: which service gets what. The one place that knows all of them."""
 
 import os
+import random
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from infra.localcloud.runpod.workers.reference import ALIAS, parse
 from infra.localcloud.storage.objectstore import REGION, ObjectStore, ObjectStoreConfig
 from infra.localcloud.storage.registry import Registry, registry_app
 
+from .coldstart import runpod_boot
 from .files import read_json
 from .guard import loopback_only
 from .keys import Keys
@@ -80,6 +82,7 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         keys.api_key,
         faults=faults,
         worker_env=_worker_environment(keys, ports),
+        real_boot=runpod_boot(random.Random()),
     )
     images = LocalImages(registry, hosts)
     service = RestService(
