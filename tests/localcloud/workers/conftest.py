@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -70,6 +70,7 @@ class OneImage:
 @dataclass(frozen=True)
 class PlainSettings:
     rate_limit: bool = False
+    cold_start: Literal["instant", "real"] = "instant"
 
 
 @dataclass
@@ -263,7 +264,13 @@ def handler_image(directory: Path, source: str) -> UnpackedImage:
 
 @asynccontextmanager
 async def serve_fleet(
-    directory: Path, clock: Clock, images: Any, *, launcher: Any = None, rate_limit: bool = False
+    directory: Path,
+    clock: Clock,
+    images: Any,
+    *,
+    cold_start: Literal["instant", "real"] = "instant",
+    launcher: Any = None,
+    rate_limit: bool = False,
 ) -> AsyncIterator[Cloud]:
     meter, stage = NoMeter(), Stage()
     faults = Faults(clock)
@@ -276,11 +283,12 @@ async def serve_fleet(
         meter,
         store,
         url,
-        PlainSettings(rate_limit),
+        PlainSettings(rate_limit, cold_start),
         directory / "cloud",
         API_KEY,
         faults=faults,
         launcher=stage if launcher == "stage" else launcher,
+        real_boot=lambda record: 40.0,
         worker_env={"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local-secret"},
     )
     app = web.Application()

@@ -178,6 +178,22 @@ def test_a_worker_that_never_gets_ready_is_unhealthy_with_the_reason_and_tried_a
     played(test)
 
 
+def test_the_runtimes_own_report_is_the_reason(played):
+    async def test(cloud):
+        await cloud.apply(workers_min=1)
+        worker = await cloud.actor()
+        report = (
+            b'{"pilotlight": {"phase": "failed", "seconds": 0.1, "error": "load failed: no config.json"}}'
+        )
+        worker.worker.log.feed(report + b"\n", 0.0)
+        worker.worker.exit(1)
+        await cloud.until(lambda: "UNHEALTHY" in cloud.statuses())
+        (view,) = [view for view in cloud.views() if view.reason]
+        assert view.reason == "exited with code 1 before it was ready: load failed: no config.json"
+
+    played(test)
+
+
 def test_a_program_that_cannot_be_started_is_unhealthy(played):
     async def test(cloud):
         cloud.stage.fail = "no such interpreter"
@@ -225,7 +241,7 @@ def test_a_refused_image_shows_at_once_without_any_job(played):
         assert "not in the local registry" in cloud.views()[0].reason
         assert (await cloud.call("GET", "health"))["workers"]["unhealthy"] == 1
         await cloud.run(1)
-        await cloud.until(lambda: cloud.fleet._endpoints[cloud.record.id].crew._backoff)
+        await cloud.until(lambda: cloud.fleet._endpoints[cloud.record.id].crew._backoff.waiting)
         await cloud.clock.advance(0.5)
         await cloud.until(lambda: "2 times in a row" in cloud.views()[0].reason)
         assert cloud.stage.workers == []
@@ -292,5 +308,31 @@ def test_a_crash_on_demand_hits_one_endpoint_at_the_moment_asked_for(played):
         assert worker.worker.signals == ["KILL"]
         assert (await second.take())["id"] == job
         await poll
+
+    played(test)
+
+
+def test_a_real_cold_start_waits_for_its_machine_and_an_instant_one_does_not(played):
+    async def test(cloud):
+        await cloud.apply()
+        await cloud.run(1)
+        await cloud.clock.advance(39)
+        assert cloud.stage.workers == []
+        await cloud.clock.advance(1)
+        await cloud.actor()
+
+    played(test, cold_start="real")
+
+
+def test_a_worker_no_longer_wanted_when_its_image_is_refused_is_just_gone(played):
+    async def test(cloud):
+        cloud.faults.replace({"slow": Fault(kind=FaultKind.SLOW_BOOT, seconds=30)})
+        await cloud.apply(workers_min=1)
+        await cloud.clock.advance(1)
+        cloud.stage.fail = "no such interpreter"
+        await cloud.apply(workers_min=0, workers_max=0)
+        assert cloud.views() == []
+        await cloud.clock.advance(60)
+        assert cloud.views() == []
 
     played(test)

@@ -218,12 +218,24 @@ def test_a_worker_is_billed_from_its_start_to_its_full_stop(played):
         assert (going_on.started_at, going_on.stopped_at) == (start, start + 5)
         await worker.done(job, {"output": 1})
         await cloud.clock.advance(5)
-        await cloud.until(lambda: cloud.meter.usages)
-        (usage,) = cloud.meter.usages
+        await cloud.until(lambda: cloud.views() == [])
+        *so_far, usage = cloud.meter.usages
+        assert [each.stopped_at for each in so_far] == [start]
         assert (usage.started_at, usage.stopped_at) == (start, start + 10)
         assert (usage.endpoint_id, usage.worker_id) == (cloud.record.id, worker.worker.id)
         assert (usage.gpu_type_id, usage.gpu_count, usage.vcpu) == ("NVIDIA L4", 1, 0)
         assert cloud.fleet.usage() == []
+
+    played(test)
+
+
+def test_a_bill_is_kept_up_to_the_minute_while_a_worker_runs(played):
+    async def test(cloud):
+        await cloud.apply(workers_min=1)
+        await cloud.ready()
+        start = cloud.clock.now()
+        await cloud.clock.advance(150)
+        assert [usage.stopped_at - start for usage in cloud.meter.usages] == [0, 60, 120]
 
     played(test)
 

@@ -10,17 +10,19 @@ from typing import Any, Protocol
 
 from infra.localcloud.runpod.jobs.queue import Job
 from infra.localcloud.runpod.model import EndpointRecord, ScalerType, Usage, WorkerView
-from infra.localcloud.runpod.workers.env import INIT_TIMEOUT_S, make_private, vcpus, worker_environment
-from infra.localcloud.runpod.workers.images import ImageRefused
-from infra.localcloud.runpod.workers.logs import WorkerLog
+from infra.localcloud.runpod.workers import recruit
+from infra.localcloud.runpod.workers.backoff import Backoff
+from infra.localcloud.runpod.workers.env import INIT_TIMEOUT_S, vcpus
+from infra.localcloud.runpod.workers.logs import last_words
 from infra.localcloud.runpod.workers.platform import Platform
+from infra.localcloud.runpod.workers.recruit import new_worker
 from infra.localcloud.runpod.workers.scaler import Load, look_again_s, surplus, wanted
 from infra.localcloud.runpod.workers.timers import Timer
-from infra.localcloud.runpod.workers.worker import Phase, Worker, new_token, new_worker_id
+from infra.localcloud.runpod.workers.worker import Phase, Worker
 
 STOP_GRACE_S = 5.0  # from SIGTERM to SIGKILL; the SDK needs about 1.3 s
 QUICK_CRASH_S = 60.0  # a worker that lived longer starts the count of crashes in a row anew
-MAX_BACKOFF_S = 60.0
+BILL_S = 60.0
 THROTTLED_S = 10.0  # between two looks for a free machine
 PAST_WORKERS = 20  # whose logs can still be read
 # RunPod has no idle timeout for queue endpoints that scale on requestCount; this stands in when none is given.
@@ -46,8 +48,7 @@ class Crew:
         self.sick: Worker | None = None
         self.past: deque[Worker] = deque(maxlen=PAST_WORKERS)
         self._platform, self._host = platform, host
-        self._crashes = 0
-        self._backoff: Timer | None = None
+        self._backoff = Backoff(platform.timers, self.adjust)
         self._wake: Timer | None = None
         self._last_added = -math.inf
         self._starts: set[asyncio.Task[None]] = set()
@@ -57,7 +58,7 @@ class Crew:
         new_release = record.version != self.record.version
         self.record = record
         if new_release:
-            self._calm()
+            self._backoff.calm()
             self.sick = None
             for worker in list(self.workers.values()):
                 if worker.record.version != record.version:
@@ -77,13 +78,13 @@ class Crew:
         if self._closed:
             return
         load = self._load()
-        if self._backoff is None:
+        if not self._backoff.waiting:
             for _ in range(wanted(self.record, load) - load.live):
                 self._add()
             load = self._load()
         spare = surplus(self.record, load)
         now = self._platform.clock.monotonic()
-        wake = look_again_s(self.record, load) if self._backoff is None else None
+        wake = look_again_s(self.record, load) if not self._backoff.waiting else None
         if spare:
             idle = sorted(
                 (w for w in self.workers.values() if w.idle and w.live), key=lambda worker: worker.idle_since
@@ -110,7 +111,7 @@ class Crew:
 
     def job_done(self, worker: Worker) -> None:
         """The worker gave a result, so it works: crashes before that are forgotten."""
-        self._calm()
+        self._backoff.calm()
         worker.jobs_done += 1
         self.rested(worker)
 
@@ -161,9 +162,9 @@ class Crew:
     async def close(self, grace_s: float) -> None:
         """End every worker; those still there after the grace are killed."""
         self._closed = True
-        for timer in (self._backoff, self._wake):
-            if timer is not None:
-                timer.cancel()
+        self._backoff.calm()
+        if self._wake is not None:
+            self._wake.cancel()
         for task in self._starts:
             task.cancel()
         exits = []
@@ -197,19 +198,8 @@ class Crew:
         )
 
     def _add(self) -> None:
-        worker_id, now = new_worker_id(), self._platform.clock.now()
-        directory = self._platform.state_dir / "workers" / worker_id
-        worker = Worker(
-            id=worker_id,
-            record=self.record,
-            token=new_token(),
-            home=directory / "home",
-            log=WorkerLog(self._platform.state_dir / "logs" / self.record.id / f"{worker_id}.log"),
-            created_at=now,
-            gpu_type_id=self._platform.gpu_type(self.record),
-            data_center_id=self._platform.data_center(self.record),
-        )
-        self.workers[worker_id] = worker
+        worker = new_worker(self.record, self._platform)
+        self.workers[worker.id] = worker
         self._last_added = self._platform.clock.monotonic()
         worker.phase = Phase.THROTTLED
         self._ask_capacity(worker)
@@ -230,38 +220,31 @@ class Crew:
         worker.deadline = self._platform.timers.after(THROTTLED_S, partial(self._ask_capacity, worker))
 
     async def _start(self, worker: Worker) -> None:
-        clock, record = self._platform.clock, worker.record
         try:
-            image = await self._platform.images.resolve(record.image)
-            if slow := self._platform.faults.slow_boot_s(record):
-                await clock.sleep(slow)
-            if worker.phase is not Phase.STARTING:
-                return
-            make_private(worker.home)
-            make_private(worker.home.parent / "tmp")
-            env = worker_environment(worker, image.env, self._platform.worker_env, self._platform.base_url)
-            worker.log.system(f"starting {record.image} (release {record.version})", clock.now())
-            process = self._platform.launcher.launch(image.argv(record.args), image.cwd, env, worker.log)
-        except ImageRefused as refused:
-            self._failed(worker, str(refused))
+            started = await recruit.start(worker, self._platform)
+        except recruit.CannotStart as error:
+            self._failed(worker, str(error))
             return
-        except (OSError, ValueError) as error:
-            self._failed(worker, f"cannot start: {error}")
+        process = worker.process
+        if not started or process is None:
             return
-        worker.process, worker.started_at = process, clock.now()
+        self._bill_so_far(worker)
         worker.deadline = self._platform.timers.after(INIT_TIMEOUT_S, lambda: self._too_slow(worker))
         process.exited.add_done_callback(lambda exited: self._exited(worker, exited.result()))
-        if self._platform.faults.crashes(record, "boot"):
+        if self._platform.faults.crashes(worker.record, "boot"):
             process.kill()
 
     async def _check_image(self, record: EndpointRecord) -> None:
         try:
-            await self._platform.images.resolve(record.image)
-        except ImageRefused as refused:
-            if record is self.record and not any(
-                worker.phase is Phase.READY for worker in self.workers.values()
-            ):
-                self._show_sick(str(refused))
+            await recruit.check_image(record, self._platform)
+        except recruit.CannotStart as error:
+            if record is not self.record or self.ready_count:
+                return
+            worker = new_worker(record, self._platform)
+            worker.log.system(str(error), self._platform.clock.now())
+            worker.log.close(self._platform.clock.now())
+            self._remember(worker)
+            self._show_sick(worker, str(error))
 
     def _too_slow(self, worker: Worker) -> None:
         worker.reason = f"did not ask for a job within {INIT_TIMEOUT_S} s of its start"
@@ -290,7 +273,7 @@ class Crew:
         worker.stopped_at = now
         how = f"exited with code {code}" if code >= 0 else f"was killed by signal {-code}"
         worker.log.system(how, now)
-        self._bill(worker, now)
+        self._platform.meter.record(self.usage(worker, now))
         lost, worker.jobs = list(worker.jobs.values()), {}
         self._gone(worker)
         if not expected:
@@ -301,56 +284,28 @@ class Crew:
 
     def _crashed(self, worker: Worker, how: str) -> None:
         if worker.was_ready and (worker.stopped_at or 0) - (worker.started_at or 0) > QUICK_CRASH_S:
-            self._crashes = 0
-        why = worker.reason or _last_words(worker, how)
-        if not worker.was_ready or self._crashes >= 2:
-            self._show_sick(why, worker)
-        self._back_off(free=worker.was_ready)
+            self._backoff.calm()
+        if not worker.was_ready or self._backoff.failures >= 2:
+            self._show_sick(
+                worker,
+                worker.reason
+                or last_words(worker.log, how if worker.was_ready else f"{how} before it was ready"),
+            )
+        self._backoff.strike(first_is_free=worker.was_ready)
 
     def _failed(self, worker: Worker, reason: str) -> None:
         """It never got a process."""
+        if worker.phase is Phase.GONE:
+            return
         worker.log.system(reason, self._platform.clock.now())
         self._gone(worker)
-        self._show_sick(reason, worker)
-        self._back_off()
+        self._show_sick(worker, reason)
+        self._backoff.strike()
         self.adjust()
 
-    def _back_off(self, free: bool = False) -> None:
-        """Wait before the next start: not after a first crash under a job, then 0.5 s, 1 s, 2 s … up to a minute."""
-        self._crashes += 1
-        if free and self._crashes == 1:
-            return
-        if self._backoff is not None:
-            self._backoff.cancel()
-        delay = min(MAX_BACKOFF_S, 0.5 * 2 ** min(self._crashes - 1, 10))
-        self._backoff = self._platform.timers.after(delay, self._try_again)
-
-    def _try_again(self) -> None:
-        self._backoff = None
-        self.adjust()
-
-    def _calm(self) -> None:
-        self._crashes = 0
-        if self._backoff is not None:
-            self._backoff.cancel()
-            self._backoff = None
-
-    def _show_sick(self, reason: str, worker: Worker | None = None) -> None:
-        if worker is None:
-            worker = Worker(
-                id=new_worker_id(),
-                record=self.record,
-                token=new_token(),
-                home=self._platform.state_dir,
-                log=WorkerLog(self._platform.state_dir / "logs" / self.record.id / "image.log"),
-                created_at=self._platform.clock.now(),
-                gpu_type_id=self._platform.gpu_type(self.record),
-                data_center_id=self._platform.data_center(self.record),
-            )
-            worker.log.system(reason, self._platform.clock.now())
-            worker.log.close(self._platform.clock.now())
-            self.past.append(worker)
-        times = f" ({self._crashes + 1} times in a row)" if self._crashes else ""
+    def _show_sick(self, worker: Worker, reason: str) -> None:
+        failures = self._backoff.failures
+        times = f" ({failures + 1} times in a row)" if failures else ""
         worker.phase, worker.reason = Phase.UNHEALTHY, reason + times
         self.sick = worker
 
@@ -361,11 +316,19 @@ class Crew:
         worker.phase = Phase.GONE
         worker.log.close(self._platform.clock.now())
         if self.workers.pop(worker.id, None) is not None:
-            self.past.append(worker)
+            self._remember(worker)
             self._spawn_task(asyncio.to_thread(shutil.rmtree, worker.home.parent, ignore_errors=True))
 
-    def _bill(self, worker: Worker, now: float) -> None:
-        self._platform.meter.record(self.usage(worker, now))
+    def _remember(self, worker: Worker) -> None:
+        if len(self.past) == PAST_WORKERS:
+            self.past[0].log.delete()
+        self.past.append(worker)
+
+    def _bill_so_far(self, worker: Worker) -> None:
+        """Now and then, so that a killed daemon forgets little."""
+        if worker.phase is not Phase.GONE:
+            self._platform.meter.record(self.usage(worker, self._platform.clock.now()))
+            self._platform.timers.after(BILL_S, partial(self._bill_so_far, worker))
 
     def usage(self, worker: Worker, now: float) -> Usage:
         record = worker.record
@@ -392,9 +355,3 @@ class Crew:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
-
-
-def _last_words(worker: Worker, how: str) -> str:
-    said = [line.line for line in worker.log.tail(50) if line.source == "container" and line.line.strip()]
-    stage = "" if worker.was_ready else " before it was ready"
-    return f"{how}{stage}" + (f": {said[-1].strip()[:300]}" if said else "")

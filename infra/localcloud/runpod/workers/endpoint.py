@@ -10,6 +10,7 @@ from infra.localcloud.runpod.model import EndpointRecord, JobCounts, WorkerView
 from infra.localcloud.runpod.workers.crew import Crew
 from infra.localcloud.runpod.workers.platform import Platform
 from infra.localcloud.runpod.workers.timers import Timer
+from infra.localcloud.runpod.workers.waiters import Waiters
 from infra.localcloud.runpod.workers.worker import Phase, StopPoll, TakePoll, Worker
 
 DEFAULT_TIMEOUT_S = 600.0  # executionTimeout where the endpoint stores 0
@@ -31,8 +32,8 @@ class Endpoint:
         self._platform, self._clock = platform, platform.clock
         self._ends: dict[str, Timer] = {}  # ttl while a job is open, retention afterwards
         self._limits: dict[str, Timer] = {}  # execution timeouts
-        self._waiting_end: dict[str, set[asyncio.Future[None]]] = {}
-        self._waiting_chunk: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting_end = Waiters(platform.timers)
+        self._waiting_chunk = Waiters(platform.timers)
         self.crew = Crew(record, platform, self)
         self._restore()
 
@@ -77,11 +78,11 @@ class Endpoint:
     async def wait_end(self, job: Job, seconds: float) -> None:
         """Until the job is final or gone, at most so long."""
         if not job.status.final and job.id in self.queue.jobs:
-            await self._wait(self._waiting_end, job, seconds)
+            await self._waiting_end.wait(job.id, seconds)
 
     async def wait_chunk(self, job: Job, seconds: float) -> None:
         if not job.status.final and not job.chunks and job.id in self.queue.jobs:
-            await self._wait(self._waiting_chunk, job, seconds)
+            await self._waiting_chunk.wait(job.id, seconds)
 
     def cancel(self, job: Job) -> None:
         if job.status is JobStatus.IN_QUEUE:
@@ -165,7 +166,7 @@ class Endpoint:
     def stream(self, worker: Worker, job_id: str, chunk: Any) -> None:
         if (job := worker.jobs.get(job_id)) is not None:
             job.chunks.append(chunk)
-            self._wake(self._waiting_chunk, job)
+            self._waiting_chunk.wake(job.id)
 
     def put_back(self, worker: Worker, jobs: list[Job]) -> None:
         """They could not be handed over."""
@@ -204,7 +205,8 @@ class Endpoint:
     async def close(self, grace_s: float) -> None:
         """Stop the workers. What they had goes back to the queue, which the store keeps."""
         await self.crew.close(grace_s)
-        self._release_all()
+        self._waiting_end.wake_all()
+        self._waiting_chunk.wake_all()
 
     async def remove(self) -> None:
         for job in list(self.queue.jobs.values()):
@@ -212,7 +214,8 @@ class Endpoint:
         await self.crew.close(0)
         for timer in self._ends.values():
             timer.cancel()
-        self._release_all()
+        self._waiting_end.wake_all()
+        self._waiting_chunk.wake_all()
         self._platform.journal.forget(self.id)
 
     def _restore(self) -> None:
@@ -277,8 +280,8 @@ class Endpoint:
         self._platform.journal.count(
             self.id, {"completed": self.completed, "failed": self.failed, "retried": self.retried}
         )
-        self._wake(self._waiting_end, job)
-        self._wake(self._waiting_chunk, job)
+        self._waiting_end.wake(job.id)
+        self._waiting_chunk.wake(job.id)
         if job.webhook:
             self._platform.notify(job.webhook, job.view())
 
@@ -296,8 +299,8 @@ class Endpoint:
         self._cancel(self._limits, job.id)
         self._release_worker(job, told=False)
         self._forget(job)
-        self._wake(self._waiting_end, job)
-        self._wake(self._waiting_chunk, job)
+        self._waiting_end.wake(job.id)
+        self._waiting_chunk.wake(job.id)
         self.crew.adjust()
 
     def _forget(self, job: Job) -> None:
@@ -328,29 +331,6 @@ class Endpoint:
         if job.id in self.queue.jobs:
             self._platform.journal.touch(self.id, job)
 
-    async def _wait(self, waiting: dict[str, set[asyncio.Future[None]]], job: Job, seconds: float) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self._platform.timers.after(seconds, lambda: _release(future))
-        waiting.setdefault(job.id, set()).add(future)
-        try:
-            await future
-        finally:
-            timer.cancel()
-            if (futures := waiting.get(job.id)) is not None:
-                futures.discard(future)
-                if not futures:
-                    del waiting[job.id]
-
-    def _wake(self, waiting: dict[str, set[asyncio.Future[None]]], job: Job) -> None:
-        for future in waiting.pop(job.id, ()):
-            _release(future)
-
-    def _release_all(self) -> None:
-        for waiting in (self._waiting_end, self._waiting_chunk):
-            for futures in list(waiting.values()):
-                for future in list(futures):
-                    _release(future)
-
     def _set(self, timers: dict[str, Timer], job_id: str, timer: Timer) -> None:
         self._cancel(timers, job_id)
         timers[job_id] = timer
@@ -358,8 +338,3 @@ class Endpoint:
     def _cancel(self, timers: dict[str, Timer], job_id: str) -> None:
         if (timer := timers.pop(job_id, None)) is not None:
             timer.cancel()
-
-
-def _release(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ from infra.localcloud.runpod.model import EndpointRecord, JobCounts, LogLine, Me
 from infra.localcloud.runpod.workers.endpoint import Endpoint
 from infra.localcloud.runpod.workers.env import make_private
 from infra.localcloud.runpod.workers.journal import Journal, KeyValues
+from infra.localcloud.runpod.workers.logs import prune
 from infra.localcloud.runpod.workers.placement import data_center, gpu_type
 from infra.localcloud.runpod.workers.platform import Images, Platform, WorkerFaults
 from infra.localcloud.runpod.workers.protocol import WorkerProtocol
@@ -25,16 +26,21 @@ from infra.localcloud.runpod.workers.timers import Timers
 from infra.localcloud.runpod.workers.worker import Worker
 
 CLOSE_GRACE_S = 2.0
+KEPT_LOGS = 100  # files from before a restart
 
 
 class Settings(Protocol):
     @property
     def rate_limit(self) -> bool: ...
 
+    @property
+    def cold_start(self) -> Literal["instant", "real"]: ...
+
 
 class LocalFleet:
     """Implements `Fleet`. `base_url` is this daemon's origin as workers reach it, `state_dir` is for workers' homes
-    and logs, `worker_env` what every worker is offered (object store credentials, PILOTLIGHT_CACHE).
+    and logs, `worker_env` what every worker is offered (object store credentials, PILOTLIGHT_CACHE), `real_boot` the
+    seconds that acquiring a machine and its image take where `cold_start` is "real".
 
     Make it inside a running event loop, one per `state_dir`: what an earlier one left running there is killed.
     """
@@ -55,6 +61,7 @@ class LocalFleet:
         launcher: Launcher | None = None,
         gpu_type: Callable[[EndpointRecord], str | None] = gpu_type,
         data_center: Callable[[EndpointRecord], str] = data_center,
+        real_boot: Callable[[EndpointRecord], float] | None = None,
     ) -> None:
         self._clock = clock
         self._timers = Timers(clock)
@@ -76,12 +83,17 @@ class LocalFleet:
             gpu_type=gpu_type,
             data_center=data_center,
             notify=self._webhooks.notify,
+            boot_delay=lambda record: (
+                real_boot(record) if real_boot and settings.cold_start == "real" else 0.0
+            ),
         )
         self._api = JobApi(self._endpoints, api_key, RateLimits(clock, lambda: settings.rate_limit))
-        homes = state_dir / "workers"
+        homes, self._logs = state_dir / "workers", state_dir / "logs"
         sweep(homes)
         shutil.rmtree(homes, ignore_errors=True)
-        make_private(homes)
+        prune(self._logs, KEPT_LOGS)
+        for folder in (homes, self._logs):
+            make_private(folder)
 
     def routes(self) -> list[web.RouteDef]:
         """The job API and the worker protocol, each with its own authorisation."""
@@ -102,6 +114,7 @@ class LocalFleet:
         endpoint = self._endpoints.pop(endpoint_id, None)
         if endpoint is not None:
             await endpoint.remove()
+            await asyncio.to_thread(shutil.rmtree, self._logs / endpoint_id, ignore_errors=True)
 
     def workers(self, endpoint_id: str) -> list[WorkerView]:
         endpoint = self._endpoints.get(endpoint_id)

@@ -1,6 +1,7 @@
 """A worker's log: the last lines in memory for readers that follow, all of it (bounded) in a file."""
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ class WorkerLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._older = path.with_suffix(".log.1")
         self.closed = False
         self._lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
         self._partial = b""
@@ -78,6 +80,11 @@ class WorkerLog:
         self._file.close()
         self._wake()
 
+    def delete(self) -> None:
+        """The files; what is in memory stays."""
+        for path in (self.path, self._older):
+            path.unlink(missing_ok=True)
+
     def _append(self, now: float, source: str, text: str) -> None:
         self._seq += 1
         self._lines.append(LogLine(now, self._seq, source, text))
@@ -88,7 +95,7 @@ class WorkerLog:
             return
         if self._size > FILE_BYTES:
             self._file.close()
-            self.path.replace(self.path.with_suffix(".log.1"))
+            self.path.replace(self._older)
             self._file, self._size = self.path.open("ab", buffering=0), 0
         self._file.write(data)
         self._size += len(data)
@@ -96,3 +103,24 @@ class WorkerLog:
     def _wake(self) -> None:
         for event in self._followers:
             event.set()
+
+
+def last_words(log: WorkerLog, how: str) -> str:
+    """Why a process ended: how, and the last that it said. A report of the worker runtime speaks for itself."""
+    said = [line.line.strip() for line in log.tail(50) if line.source == "container" and line.line.strip()]
+    if not said:
+        return how
+    try:
+        error = json.loads(said[-1])["pilotlight"]["error"]
+    except (ValueError, KeyError, TypeError):
+        error = said[-1]
+    return f"{how}: {str(error)[:300]}"
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Of all log files below `folder`, keep the newest."""
+    files = sorted(
+        (path for path in folder.rglob("*.log*") if path.is_file()), key=lambda path: path.stat().st_mtime
+    )
+    for path in files[: max(0, len(files) - keep)]:
+        path.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ class Platform:
     worker_env: Mapping[str, str]
     gpu_type: Callable[[EndpointRecord], str | None]
     data_center: Callable[[EndpointRecord], str]
+    boot_delay: Callable[[EndpointRecord], float]  # seconds that a machine and the image take to come
     notify: Callable[[str, dict[str, Any]], None]  # webhook url, the job's view
 
 
