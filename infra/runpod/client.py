@@ -1,8 +1,10 @@
 """HTTP to RunPod's REST v2: one place for credentials, quotas, retries and errors. httpx loads on the first request."""
 
 import asyncio
+import importlib
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -84,8 +86,7 @@ class RunPodClient:
 
     async def lines(self, path: str, params: dict[str, str], *, limit: int, patience_s: float) -> list[str]:
         """The first `data:` payloads of an event stream: up to `limit`, or what comes before it falls silent."""
-        import httpx
-
+        httpx = _httpx()
         found: list[str] = []
         timeout = httpx.Timeout(patience_s, connect=_CONNECT_TIMEOUT_S)
         try:
@@ -117,8 +118,7 @@ class RunPodClient:
         body: dict[str, Any] | None = None,
         secrets: Iterable[str] = (),
     ) -> Any:
-        import httpx
-
+        httpx = _httpx()
         hidden = [self._api_key, *secrets]
         failure: RunPodError
         attempt = 0
@@ -207,8 +207,7 @@ class RunPodClient:
 
     def _open(self) -> "httpx.AsyncClient":
         if self._http is None:
-            import httpx
-
+            httpx = _httpx()
             self._http = httpx.AsyncClient(
                 base_url=self.base_url,
                 headers={"Authorization": f"Bearer {self._api_key}", "User-Agent": USER_AGENT},
@@ -220,6 +219,18 @@ class RunPodClient:
                 trust_env=not self.base_url.startswith("http://127.0.0.1"),
             )
         return self._http
+
+
+def _httpx() -> Any:
+    """httpx without its command line, which would load click and rich: three times the cost of httpx itself."""
+    if "httpx" not in sys.modules:
+        modules: dict[str, Any] = sys.modules
+        modules["httpx._main"] = None
+        try:
+            return importlib.import_module("httpx")
+        finally:
+            del modules["httpx._main"]
+    return sys.modules["httpx"]
 
 
 def _body(answer: "httpx.Response") -> Any:

@@ -1,9 +1,10 @@
 """Waiting for workers: progress as it happens, the reason when it fails, and the repair at the next `up`."""
 
-from collections.abc import Callable
+import asyncio
 from typing import Any
 
 import pytest
+from google.protobuf import empty_pb2
 
 from infra.localcloud.runpod.model import LogLine, WorkerStatus, WorkerView
 from tests.localcloud.rest.fakes import worker
@@ -151,27 +152,19 @@ async def test_what_does_not_move_workers_is_not_waited_for(world: World) -> Non
 
 
 async def test_cancelling_the_wait_keeps_the_id(world: World) -> None:
-    import asyncio
-
-    from infra.kit.protos import provider_pb2
-
-    waiting = asyncio.Event()
-    scene: Callable[[], None] = waiting.set
-    world.clock.on_sleep = scene
-    never = asyncio.Event()
+    waiting, never = asyncio.Event(), asyncio.Event()
 
     async def hang(seconds: float) -> None:
-        world.clock.on_sleep()
+        waiting.set()
         await never.wait()
 
     world.clock.sleep = hang  # type: ignore[method-assign]
     running = asyncio.ensure_future(world.engine.up("search", ALWAYS_ON))
-    await waiting.wait()
-    from google.protobuf import empty_pb2
-
-    assert provider_pb2
+    reached = asyncio.ensure_future(waiting.wait())
+    await asyncio.wait({running, reached}, return_when=asyncio.FIRST_COMPLETED)
     await world.engine.stub.Cancel(empty_pb2.Empty())
     with pytest.raises(Failed, match="stopped"):
         await running
+    reached.cancel()
     (raw,) = await world.endpoints()
     assert world.engine.state["search"].id == raw["id"]
