@@ -240,9 +240,11 @@ def _make_client(settings: StoreSettings, region: str | None) -> Any:
         "tcp_keepalive": True,
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
+        # The default over https; over http boto3 would hash every byte once more, to sign it.
+        "s3": {"payload_signing_enabled": False},
     }
     if settings.endpoint is not None:
-        options["s3"] = {"addressing_style": "path"}
+        options["s3"]["addressing_style"] = "path"
     if settings.local:
         options["proxies"] = {}
     session = boto3.session.Session(

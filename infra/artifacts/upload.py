@@ -43,7 +43,7 @@ class Source:
 
 
 class Uploader:
-    """Sends files to one bucket. `slots` requests run at once, each with one part in memory."""
+    """Sends files to one bucket. `slots` requests run at once, each with one part in memory, and one part a file."""
 
     def __init__(
         self,
@@ -173,15 +173,14 @@ class Uploader:
                 async with asyncio.TaskGroup() as group:
                     for number, start in enumerate(range(0, source.size, step), start=1):
                         length = min(step, source.size - start)
-                        await self._slots.acquire()
+                        # Read and hashed while the parts before are on their way.
                         body = await _read(file, length, hasher)
                         if len(body) != length:
-                            self._slots.release()
                             raise _changed(source)
                         if number in done:
-                            self._slots.release()
                             self._sent(length)
                         else:
+                            await self._slots.acquire()
                             group.create_task(send(number, body))
                         del body
             except BaseExceptionGroup as failed:
