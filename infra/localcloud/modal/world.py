@@ -1,0 +1,131 @@
+"""What the rooms of local Modal have in common: time, memory, settings, and every object by its id."""
+
+import secrets
+import string
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.localcloud.core.clock import Clock
+from infra.localcloud.core.faults import Faults
+from infra.localcloud.core.meter import SqlMeter
+from infra.localcloud.core.settings import Settings
+from infra.localcloud.core.store import Namespace, Store
+
+from .errors import not_found
+from .model import (
+    DEFAULT_ENVIRONMENT,
+    AppRecord,
+    Blobs,
+    ClassRecord,
+    DefinitionRecord,
+    DeploymentRecord,
+    EnvironmentRecord,
+    Fleet,
+    FunctionRecord,
+    Images,
+    MountRecord,
+    Mounts,
+    SecretRecord,
+    Secrets,
+    Volumes,
+)
+from .tables import Table
+
+if TYPE_CHECKING:
+    from .rpc import RpcServer
+
+WORKSPACE = "local"
+USER = "local"
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class Urls:
+    """`server` is the gRPC address, `web` the base of web endpoints, blobs and volume blocks, without a final "/"."""
+
+    server: str
+    web: str
+
+
+@dataclass(frozen=True)
+class Token:
+    id: str
+    secret: str
+
+
+class World:
+    """Tables are filled here; the services (`fleet`, `volumes`, …) are put in by whoever assembles the rooms."""
+
+    fleet: Fleet
+    volumes: Volumes
+    secrets: Secrets
+    images: Images
+    mounts: Mounts
+    blobs: Blobs
+    server: "RpcServer"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        settings: Settings,
+        faults: Faults,
+        meter: SqlMeter,
+        state_dir: Path,
+        urls: Urls,
+        token: Token,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.settings = settings
+        self.faults = faults
+        self.meter = meter
+        self.state_dir = state_dir
+        self.urls = urls
+        self.token = token
+        self.apps = Table(self.kv("apps"), AppRecord, "app_id")
+        self.functions = Table(self.kv("functions"), FunctionRecord, "function_id")
+        self.definitions = Table(self.kv("definitions"), DefinitionRecord, "definition_id")
+        self.classes = Table(self.kv("classes"), ClassRecord, "class_id")
+        self.deployments = Table(self.kv("deployments"), DeploymentRecord, "key")
+        self.environments = Table(self.kv("environments"), EnvironmentRecord, "environment_id")
+        self.secret_records = Table(self.kv("secrets"), SecretRecord, "secret_id")
+        self.mount_records = Table(self.kv("mounts"), MountRecord, "mount_id")
+
+    def kv(self, name: str) -> Namespace:
+        """JSON values of one room, apart from all others."""
+        return self.store.kv(f"modal.{name}")
+
+    def new_id(self, prefix: str) -> str:
+        """Such as "fu-…": clients check the prefix (ap fu cs im mo st vo di qu fc in ta sv en bl)."""
+        return f"{prefix}-{''.join(secrets.choice(_ALPHABET) for _ in range(22))}"
+
+    def environment(self, name: str) -> EnvironmentRecord:
+        """By name, "" for the default one. RpcError NOT_FOUND for one that does not exist."""
+        wanted = name or DEFAULT_ENVIRONMENT
+        for record in self.environments.values():
+            if record.name == wanted:
+                return record
+        raise not_found(f"Environment '{wanted}' not found")
+
+    def app(self, app_id: str) -> AppRecord:
+        """RpcError NOT_FOUND for an unknown one."""
+        record = self.apps.get(app_id)
+        if record is None:
+            raise not_found(f"App '{app_id}' not found")
+        return record
+
+    def function(self, function_id: str) -> FunctionRecord:
+        """RpcError NOT_FOUND for an unknown one."""
+        record = self.functions.get(function_id)
+        if record is None:
+            raise not_found(f"Function '{function_id}' not found")
+        return record
+
+    def deployed(self, name: str, environment: str) -> AppRecord | None:
+        """The app that is deployed under that name now."""
+        for record in self.apps.values():
+            if record.name == name and record.environment == environment and record.running:
+                return record
+        return None
