@@ -36,6 +36,9 @@ _KEPT_PREFIXES = (
 )
 _VARYING = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 _NO_WHEEL = re.compile(r"Because (?P<who>\S+) has no (?:usable )?wheels", re.IGNORECASE)
+_NO_NETWORK = re.compile(
+    r"Failed to fetch|error sending request|dns error|Could not connect|NewConnectionError"
+)
 _COMPILERS = 2
 
 
@@ -54,14 +57,17 @@ class Installer:
         """Into `target`: from the wheelhouse when it has everything, else from the index. Raises `PackagesError`."""
         lock = target.with_suffix(".txt")
         lock.write_text("\n".join(requirements) + "\n")
+        offline = ""
         if self._wheelhouse is not None:
-            offline = ["--no-index", "--find-links", self._wheelhouse]
-            if await self._run(lock, python, target, offline) is None:
+            said = await self._run(lock, python, target, ["--no-index", "--find-links", self._wheelhouse])
+            if said is None:
                 return
+            offline = said
             shutil.rmtree(target, ignore_errors=True)
         failed = await self._run(lock, python, target, [])
         if failed is not None:
-            raise _explained(failed, python)
+            # Without a network, what the wheelhouse said is the reason.
+            raise _explained(offline if offline and _NO_NETWORK.search(failed) else failed, python)
 
     async def _run(self, lock: Path, python: str, target: Path, more: list[str]) -> str | None:
         """None, or what the installer said."""
@@ -113,9 +119,16 @@ async def compile_site(target: Path, python: str) -> None:
     """
     if python != f"{sys.version_info.major}.{sys.version_info.minor}":
         return
-    sources = sorted(str(path) for path in target.rglob("*.py") if path.is_file())
+    sources = sorted(
+        str(path) for path in target.rglob("*.py") if path.is_file() and not _is_test(path, target)
+    )
     shares = [sources[i::_COMPILERS] for i in range(_COMPILERS)]
     await asyncio.gather(*(_compile(share, target) for share in shares if share))
+
+
+def _is_test(path: Path, target: Path) -> bool:
+    """Tests of a package are in the image as they are, but no worker imports them."""
+    return not {"tests", "test"}.isdisjoint(path.relative_to(target).parts[:-1])
 
 
 async def _compile(sources: list[str], target: Path) -> None:

@@ -440,9 +440,9 @@ def test_a_package_without_a_wheel_is_refused_by_name_and_never_run(
 ) -> None:
     async def body() -> None:
         write_sdist(root / "wheelhouse", "onlysource")
-        # The index is out of reach here, so that what the wheelhouse says is what counts.
-        monkeypatch.setenv("UV_NO_INDEX", "1")
-        monkeypatch.setenv("UV_FIND_LINKS", str(root / "wheelhouse"))
+        # An index that is out of reach: what the wheelhouse says is what counts.
+        monkeypatch.setenv("UV_INDEX_URL", "http://127.0.0.1:9/simple")
+        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
         async with running(tmp_path, root) as (up, _):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await up.up(Entry(urn("Image")), given(requirements=["onlysource==1.0"]))
