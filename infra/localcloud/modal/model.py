@@ -1,6 +1,6 @@
 """The records that the rooms of local Modal share, and the seams between them. Times are seconds since the epoch."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -117,6 +117,17 @@ class ClassRecord:
 
 
 @dataclass
+class WebRoute:
+    """What answers at `<web url>/w/<label>`: a function, or one method of a class, or a server. Domains that the app
+    asked for are served by Host header."""
+
+    label: str
+    function_id: str
+    method: str = ""
+    domains: list[str] = field(default_factory=list)
+
+
+@dataclass
 class EnvironmentRecord:
     environment_id: str
     name: str
@@ -197,7 +208,8 @@ class StatsView:
 
 @dataclass(frozen=True)
 class LogLine:
-    """`source` is an `api_pb2.FileDescriptor` (1 stdout, 2 stderr, 3 the cloud itself). `text` ends as it was written."""
+    """`seq` rises within the app, from 1. `source` is an `api_pb2.FileDescriptor` (1 stdout, 2 stderr, 3 the cloud
+    itself). `text` ends as it was written."""
 
     ts: float
     seq: int
@@ -229,9 +241,6 @@ class Fleet(Protocol):
         """The record of a function is new or has changed: scaling at once, a new `version` drains older containers
         as their function's successors start. Returns at once; the work goes on in the background."""
 
-    def recreate(self, app_id: str) -> None:
-        """Replace all containers of an app by new ones (rollover), draining the old."""
-
     def stop_app(self, app_id: str) -> None:
         """Stop the containers of an app, fail its queued inputs, take no more. Returns at once."""
 
@@ -246,11 +255,11 @@ class Fleet(Protocol):
     def stop_task(self, task_id: str, graceful: bool) -> bool:
         """False for one that does not live. Graceful lets running inputs end."""
 
-    def logs(self, app_id: str, wanted: LogFilter, limit: int) -> list[LogLine]:
-        """The newest `limit` that fit (0 for all), oldest first."""
+    def logs(self, app_id: str, wanted: LogFilter, limit: int = 0, after: int = 0) -> list[LogLine]:
+        """The newest `limit` (0 for all) of those that fit and have a higher `seq` than `after`, oldest first."""
 
-    def follow(self, app_id: str, wanted: LogFilter, after: tuple[float, int]) -> AsyncIterator[LogLine]:
-        """Lines after that (ts, seq), then new ones; without end, the caller closes it."""
+    async def logs_changed(self, app_id: str, after: int) -> None:
+        """Returns once the app has a line with a higher `seq` than `after`, or a task of it has ended."""
 
     async def close(self) -> None:
         """Stop every container; nothing stays running."""

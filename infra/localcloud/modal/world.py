@@ -29,6 +29,7 @@ from .model import (
     SecretRecord,
     Secrets,
     Volumes,
+    WebRoute,
 )
 from .tables import Table
 
@@ -89,6 +90,7 @@ class World:
         self.definitions = Table(self.kv("definitions"), DefinitionRecord, "definition_id")
         self.classes = Table(self.kv("classes"), ClassRecord, "class_id")
         self.deployments = Table(self.kv("deployments"), DeploymentRecord, "key")
+        self.web_routes = Table(self.kv("web"), WebRoute, "label")
         self.environments = Table(self.kv("environments"), EnvironmentRecord, "environment_id")
         self.secret_records = Table(self.kv("secrets"), SecretRecord, "secret_id")
         self.mount_records = Table(self.kv("mounts"), MountRecord, "mount_id")
