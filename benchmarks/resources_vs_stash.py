@@ -32,9 +32,9 @@ for n in range({count}):
 """,
     "stash*": """
 import pulumi
-urls = {{name: f"http://127.0.0.1:40000/v2/0123456789abcd/{{name}}/{{{{job_id}}}}" for name in {urls}}}
 for n in range({count}):
-    pulumi.Stash(f"r{{n}}", input={{**{inputs}, "name": f"r{{n}}", "requestUrls": urls}})
+    url = f"http://127.0.0.1:40000/v2/0123456789abcd/{{n}}/runsync"
+    pulumi.Stash(f"r{{n}}", input={{**{inputs}, "name": f"r{{n}}", "url": url, "status": url}})
 """,
     "endpoint": """
 from infra.runpod.sdk import Endpoint
@@ -72,7 +72,6 @@ INPUTS = {
     "waitForRollout": True,
     "computeFamily": "GPU",
 }
-URLS = ("run", "runSync", "status", "stream", "cancel", "retry", "purgeQueue", "health")
 
 
 class Project:
@@ -107,9 +106,7 @@ class Project:
 
     def measure(self, kind: str, count: int, stack: str) -> tuple[float, float]:
         """Seconds of the first `up` and of one that changes nothing. Leaves nothing behind in the cloud."""
-        (self.directory / "__main__.py").write_text(
-            PROGRAMS[kind].format(count=count, inputs=INPUTS, urls=URLS)
-        )
+        (self.directory / "__main__.py").write_text(PROGRAMS[kind].format(count=count, inputs=INPUTS))
         self._pulumi("stack", "init", stack)
         self._pulumi("config", "set", "pilotlight-runpod:target", "local", "--stack", stack)
         first = self._timed("up", "--yes", "--skip-preview", "--stack", stack)
