@@ -8,16 +8,16 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Protocol
 
+from infra.localcloud.core.backoff import Backoff
+from infra.localcloud.core.timers import Timer
 from infra.localcloud.runpod.jobs.queue import Job
 from infra.localcloud.runpod.model import EndpointRecord, ScalerType, Usage, WorkerView
 from infra.localcloud.runpod.workers import recruit
-from infra.localcloud.runpod.workers.backoff import Backoff
 from infra.localcloud.runpod.workers.env import INIT_TIMEOUT_S, vcpus
 from infra.localcloud.runpod.workers.logs import last_words
 from infra.localcloud.runpod.workers.platform import Platform
 from infra.localcloud.runpod.workers.recruit import new_worker
 from infra.localcloud.runpod.workers.scaler import Load, look_again_s, surplus, wanted
-from infra.localcloud.runpod.workers.timers import Timer
 from infra.localcloud.runpod.workers.worker import Phase, Worker
 
 STOP_GRACE_S = 5.0  # from SIGTERM to SIGKILL; the SDK needs about 1.3 s

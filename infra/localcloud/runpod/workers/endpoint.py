@@ -5,11 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from infra.localcloud.core.timers import Timer
 from infra.localcloud.runpod.jobs.queue import NOTHING, Job, JobQueue, JobStatus, new_id
 from infra.localcloud.runpod.model import EndpointRecord, JobCounts, WorkerView
 from infra.localcloud.runpod.workers.crew import Crew
 from infra.localcloud.runpod.workers.platform import Platform
-from infra.localcloud.runpod.workers.timers import Timer
 from infra.localcloud.runpod.workers.waiters import Waiters
 from infra.localcloud.runpod.workers.worker import Phase, StopPoll, TakePoll, Worker
 

@@ -10,6 +10,8 @@ from aiohttp import web
 
 from infra.localcloud.core.clock import Clock
 from infra.localcloud.core.faults import Faults
+from infra.localcloud.core.supervisor import Launcher, ProcessLauncher, sweep
+from infra.localcloud.core.timers import Timers
 from infra.localcloud.runpod.jobs.api import JobApi
 from infra.localcloud.runpod.jobs.limits import RateLimits
 from infra.localcloud.runpod.jobs.webhook import Webhooks
@@ -21,8 +23,6 @@ from infra.localcloud.runpod.workers.logs import prune
 from infra.localcloud.runpod.workers.placement import data_center, gpu_type
 from infra.localcloud.runpod.workers.platform import Images, Platform, WorkerFaults
 from infra.localcloud.runpod.workers.protocol import WorkerProtocol
-from infra.localcloud.runpod.workers.supervisor import Launcher, ProcessLauncher, sweep
-from infra.localcloud.runpod.workers.timers import Timers
 from infra.localcloud.runpod.workers.worker import Worker
 
 CLOSE_GRACE_S = 2.0

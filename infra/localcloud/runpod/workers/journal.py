@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from infra.localcloud.core.timers import Timer, Timers
 from infra.localcloud.runpod.jobs.queue import Job
-from infra.localcloud.runpod.workers.timers import Timer, Timers
 
 FLUSH_S = 0.2
 

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from infra.localcloud.core.clock import Clock
 from infra.localcloud.core.faults import Fault, FaultKind, Faults
+from infra.localcloud.core.supervisor import Launcher
+from infra.localcloud.core.timers import Timers
 from infra.localcloud.runpod.model import EndpointRecord, Meter
 from infra.localcloud.runpod.workers.images import UnpackedImage
 from infra.localcloud.runpod.workers.journal import Journal
-from infra.localcloud.runpod.workers.supervisor import Launcher
-from infra.localcloud.runpod.workers.timers import Timers
 
 
 class Images(Protocol):

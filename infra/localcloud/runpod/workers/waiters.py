@@ -2,7 +2,7 @@
 
 import asyncio
 
-from infra.localcloud.runpod.workers.timers import Timers
+from infra.localcloud.core.timers import Timers
 
 
 class Waiters:

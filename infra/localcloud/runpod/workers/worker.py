@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
+from infra.localcloud.core.supervisor import Running
+from infra.localcloud.core.timers import Timer
 from infra.localcloud.runpod.jobs.queue import Job
 from infra.localcloud.runpod.model import EndpointRecord, WorkerStatus, WorkerView
 from infra.localcloud.runpod.workers.logs import WorkerLog
-from infra.localcloud.runpod.workers.supervisor import Running
-from infra.localcloud.runpod.workers.timers import Timer
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from infra.localcloud.core.clock import RealClock
+from infra.localcloud.core.supervisor import ProcessLauncher, sweep
 from infra.localcloud.runpod.workers.logs import WorkerLog
-from infra.localcloud.runpod.workers.supervisor import ProcessLauncher, sweep
 
 pytestmark = pytest.mark.xdist_group("workers")
 
@@ -33,7 +33,7 @@ import asyncio, sys
 from pathlib import Path
 from infra.localcloud.core.clock import RealClock
 from infra.localcloud.runpod.workers.logs import WorkerLog
-from infra.localcloud.runpod.workers.supervisor import ProcessLauncher
+from infra.localcloud.core.supervisor import ProcessLauncher
 
 async def main(directory, source):
     log = WorkerLog(directory / "w.log")

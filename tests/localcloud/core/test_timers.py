@@ -3,7 +3,7 @@
 import asyncio
 
 from infra.localcloud.core.clock import ManualClock
-from infra.localcloud.runpod.workers.timers import Timers
+from infra.localcloud.core.timers import Timers
 
 
 def test_calls_come_in_order_of_time_and_cancelled_ones_not_at_all():

@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from infra.localcloud.core.clock import Clock
-from infra.localcloud.runpod.workers.logs import WorkerLog
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Sink(Protocol):
+    """Takes what a process writes, as it comes."""
+
+    def feed(self, data: bytes, now: float) -> None: ...
 
 
 class Running(Protocol):
@@ -24,12 +29,21 @@ class Running(Protocol):
     pid: int
     exited: "asyncio.Future[int]"
 
+    def interrupt(self) -> None: ...
     def terminate(self) -> None: ...
     def kill(self) -> None: ...
 
 
 class Launcher(Protocol):
-    def launch(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: WorkerLog) -> Running: ...
+    def launch(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Sink,
+        errors: Sink | None = None,
+    ) -> Running:
+        """`errors` takes what is written to standard error; without it, `log` takes that too."""
 
     def close(self) -> None: ...
 
@@ -41,10 +55,17 @@ class ProcessLauncher:
         self._clock = clock
         self._guardian: Guardian | None = None
 
-    def launch(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: WorkerLog) -> Running:
+    def launch(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Sink,
+        errors: Sink | None = None,
+    ) -> Running:
         if self._guardian is None or not self._guardian.alive:
             self._guardian = Guardian()
-        return Process(argv, cwd, env, log, self._clock, self._guardian)
+        return Process(argv, cwd, env, log, errors, self._clock, self._guardian)
 
     def close(self) -> None:
         if self._guardian is not None:
@@ -59,37 +80,47 @@ class Process:
         argv: Sequence[str],
         cwd: Path,
         env: Mapping[str, str],
-        log: WorkerLog,
+        log: Sink,
+        errors: Sink | None,
         clock: Clock,
         guardian: "Guardian",
     ) -> None:
-        self._log, self._clock, self._guardian = log, clock, guardian
+        self._clock, self._guardian = clock, guardian
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        self._output, write_end = os.pipe()
+        self._sinks: dict[int, Sink] = {}
+        write_ends = [self._pipe(sink) for sink in (log, errors) if sink is not None]
         try:
             self._popen = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
+                stdout=write_ends[0],
+                stderr=write_ends[-1],
                 start_new_session=True,
                 preexec_fn=_die_with(os.getpid()),
             )
         except (OSError, subprocess.SubprocessError) as error:
-            os.close(self._output)
+            for read_end in self._sinks:
+                os.close(read_end)
             raise OSError(str(error)) from error
         finally:
-            os.close(write_end)
+            for write_end in write_ends:
+                os.close(write_end)
         self.pid = self._popen.pid
         guardian.watch(self.pid)
-        os.set_blocking(self._output, False)
-        self._loop.add_reader(self._output, self._read)
+        for read_end in self._sinks:
+            os.set_blocking(read_end, False)
+            self._loop.add_reader(read_end, self._read, read_end)
         # Waiting for the end of the output instead would hang: a forked heartbeat outlives a crash and holds the pipe.
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._reap)
+
+    def interrupt(self) -> None:
+        if not self.exited.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGINT)
 
     def terminate(self) -> None:
         if not self.exited.done():
@@ -100,15 +131,20 @@ class Process:
         if not self.exited.done():
             self._kill_group()
 
-    def _read(self) -> bool:
+    def _pipe(self, sink: Sink) -> int:
+        read_end, write_end = os.pipe()
+        self._sinks[read_end] = sink
+        return write_end
+
+    def _read(self, read_end: int) -> bool:
         try:
-            data = os.read(self._output, 65536)
+            data = os.read(read_end, 65536)
         except BlockingIOError:
             return False
         if data:
-            self._log.feed(data, self._clock.now())
+            self._sinks[read_end].feed(data, self._clock.now())
         else:
-            self._loop.remove_reader(self._output)
+            self._loop.remove_reader(read_end)
         return bool(data)
 
     def _reap(self) -> None:
@@ -118,10 +154,11 @@ class Process:
         self._kill_group()
         code = self._popen.wait()
         self._guardian.forget(self.pid)
-        while self._read():
-            continue
-        self._loop.remove_reader(self._output)
-        os.close(self._output)
+        for read_end in self._sinks:
+            while self._read(read_end):
+                continue
+            self._loop.remove_reader(read_end)
+            os.close(read_end)
         self.exited.set_result(code)
 
     def _kill_group(self) -> None:

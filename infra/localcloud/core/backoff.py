@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from infra.localcloud.runpod.workers.timers import Timer, Timers
+from infra.localcloud.core.timers import Timer, Timers
 
 FIRST_S, MAX_S = 0.5, 60.0
 
