@@ -69,9 +69,9 @@ async def check(
     model = resource.Inputs
     news = {key: value for key, value in news.items() if not key.startswith("__")}
     tree = plain(news)
-    secrets = [*secret_paths(news), *schema_secret_paths(model, tree)]
+    secrets = list(secret_paths(news))
     failures = _set_but_computed(model, tree)
-    inputs, found = validate(model, tree, secrets)
+    inputs, found = validate(model, tree, [*secrets, *schema_secret_paths(model, tree)])
     failures += found
     if inputs is None:
         return Checked(failures=failures)

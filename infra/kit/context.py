@@ -150,8 +150,6 @@ class Context(_About, Generic[C]):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` as soon as the user stops the run."""
-        if self.cancelled.is_set():
-            raise Cancelled
         pause = asyncio.ensure_future(self.clock.sleep(seconds))
         stop = asyncio.ensure_future(self.cancelled.wait())
         try:

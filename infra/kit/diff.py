@@ -9,7 +9,6 @@ from typing import Any
 
 from infra.kit.model import Change, Meta, Model, Shape, Spec, specs
 from infra.kit.wire import Path, Secret, Tree, plain, show_path, to_wire
-from infra.spec.findings import UNKNOWN
 
 ADD, ADD_REPLACE, DELETE, DELETE_REPLACE, UPDATE, UPDATE_REPLACE = range(6)
 
@@ -44,9 +43,6 @@ def _fields(model: type[Model], olds: Tree, news: Tree, at: Path, outer: Meta) -
 
 
 def _values(shape: Shape, old: Any, new: Any, at: Path, meta: Meta) -> Iterator[Difference]:
-    if new is UNKNOWN:
-        yield _difference(at, ADD if old is None else UPDATE, meta)
-        return
     if isinstance(old, Secret) or isinstance(new, Secret):
         bare_old, bare_new = _unwrap(old), _unwrap(new)
         if _same(shape, plain(bare_old), plain(bare_new)):
@@ -69,8 +65,6 @@ def _values(shape: Shape, old: Any, new: Any, at: Path, meta: Meta) -> Iterator[
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _values(item, old.get(key), new.get(key), (*at, key), meta)
         return
-    if shape.kind == "set" and isinstance(old, list) and isinstance(new, list):
-        old, new = sorted(old, key=repr), sorted(new, key=repr)
     if isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             a = old[index] if index < len(old) else None

@@ -26,7 +26,6 @@ _SECRET_VARIABLES = ("PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS", "PULUMI_CONFI
 def main(provider: Provider[Any]) -> None:
     for name in _SECRET_VARIABLES:
         os.environ.pop(name, None)
-    # Before the loop: a signal while starting must end the process too.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _exit())
     parent = os.getppid()
@@ -55,9 +54,6 @@ async def _serve(provider: Provider[Any]) -> None:
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
         engine.attach(sys.argv[1])
     server, port = await start(Servicer(provider, engine=engine, root=seek_root()))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _exit)
     print(port, flush=True)  # noqa: T201 - the engine reads the port from here
     await server.wait_for_termination()
 

@@ -222,3 +222,13 @@ def test_check_and_diff_do_not_touch_the_cloud_or_the_disk(cloud, root):
     run(body())
     assert cloud.calls == []
     assert [path.name for path in root.iterdir()] == ["Pulumi.yaml"]
+
+
+def test_inputs_that_come_back_pass_again(cloud):
+    async def body():
+        async with driven(cloud) as engine:
+            inputs = await engine.check({"image": "a"})
+            del inputs["content"]
+            assert (await engine.check(inputs))["image"] == "a"
+
+    run(body())

@@ -6,6 +6,8 @@ import grpc
 import pytest
 from google.protobuf import empty_pb2
 
+from infra.kit import Model, prop
+from infra.kit.config import check_config as check_config_directly
 from infra.kit.config import configure
 from infra.kit.protos import plugin_pb2, provider_pb2
 from infra.kit.wire import Secret, decode, encode
@@ -180,3 +182,14 @@ def test_cancel_ends_a_connection_attempt(cloud):
             assert "stopped before it was finished" in failed.value.details()
 
     run(body())
+
+
+def test_a_required_key_may_come_from_the_environment_and_is_named_where_it_does_not():
+    class Config(Model):
+        token: str = prop(desc="the token", secret=True, env="TOY_TOKEN")
+
+    assert check_config_directly(Config, {}, {})[1] == []
+    config, failures, _ = configure(Config, {}, {})
+    assert config is None
+    assert "the environment variable TOY_TOKEN" in failures[0].reason
+    assert configure(Config, {}, {"TOY_TOKEN": "t"})[0] == Config(token="t")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from infra.kit import Change, Model, prop
+from infra.kit.diff import diff
 from infra.kit.protos import provider_pb2
 from infra.kit.wire import Secret
 from infra.spec.findings import UNKNOWN
@@ -106,6 +108,21 @@ def test_replaces_and_delete_before_replace(cloud):
             assert response.deleteBeforeReplace
 
     run(body())
+
+
+def test_what_is_inside_a_replaced_field_replaces():
+    class Inner(Model):
+        a: int = prop(0, desc="plain")
+        b: int = prop(0, desc="deletes first", change=Change.REPLACE_DELETE_FIRST)
+
+    class Outer(Model):
+        inner: Inner = prop(desc="replaces", change=Change.REPLACE)
+
+    found = diff(Outer, {"inner": {"a": 1, "b": 1}}, {"inner": {"a": 2, "b": 2}})
+    assert {item.text: item.change for item in found} == {
+        "inner.a": Change.REPLACE,
+        "inner.b": Change.REPLACE_DELETE_FIRST,
+    }
 
 
 def test_ignored_changes_are_ignored(cloud):

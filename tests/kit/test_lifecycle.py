@@ -128,8 +128,13 @@ def test_a_refresh_keeps_what_the_cloud_never_returns(cloud):
 
 
 def test_what_is_gone_reads_as_an_empty_id(cloud):
+    async def missing(ctx):
+        raise NotFound("no such box")
+
     async def body():
         async with driven(cloud) as engine:
+            assert (await engine.read("box-9", {"image": "a"}, {"image": "a"})).id == ""
+            cloud.on_read = missing
             assert (await engine.read("box-9", {"image": "a"}, {"image": "a"})).id == ""
 
     run(body())
@@ -225,6 +230,32 @@ def test_a_bug_is_one_clean_line_without_secrets(cloud):
             assert "PILOTLIGHT_DEBUG=1" in text
             assert "\n" not in text
             assert "s3cr3t" not in text
+
+    run(body())
+
+
+def test_a_plain_error_masks_secrets_too(cloud):
+    async def fail(ctx):
+        raise PilotlightError("the cloud answered 401 for key s3cr3t-key", fix="set PASSWORD=hunter22")
+
+    async def body():
+        cloud.before_id = fail
+        async with driven(cloud, apiKey="s3cr3t-key") as engine:
+            with pytest.raises(grpc.RpcError) as failed:
+                await engine.create(await engine.check({"image": "a", "password": "hunter22"}))
+            assert failed.value.details() == (
+                "the cloud answered 401 for key [secret]\n  Fix: set PASSWORD=[secret]"
+            )
+
+    run(body())
+
+
+def test_an_update_without_a_difference_still_reaches_the_cloud(cloud):
+    async def body():
+        async with driven(cloud) as engine:
+            inputs = await engine.check({"image": "a"})
+            id, outputs = await engine.create(inputs)
+            assert (await engine.update(id, outputs, inputs, inputs))["version"] == 2
 
     run(body())
 

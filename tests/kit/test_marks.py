@@ -6,7 +6,7 @@ from contextlib import suppress
 import grpc
 import pytest
 
-from infra.kit.mark import HIDDEN, Mark
+from infra.kit.mark import HIDDEN, Entry, Mark
 from tests.kit.driver import driven, journal_lines, run
 from tests.kit.toy import URN, Cloud
 
@@ -116,6 +116,23 @@ async def replace_by_diff(engine, inputs, program=A):
     return await engine.check(program)
 
 
+async def replace_along(engine, inputs, program=A):
+    """A replacement because another resource is replaced (replaceWith): Check twice, no Diff."""
+    await engine.check(program, inputs)
+    return await engine.check(program)
+
+
+@pytest.mark.parametrize("replace", [replace_by_diff, replace_along])
+def test_what_this_run_has_shown_is_not_adopted_even_without_a_journal(cloud, replace):
+    async def body():
+        id, inputs, _ = await up(cloud, None)
+        async with driven(cloud) as engine:
+            new_id, _ = await engine.create(await replace(engine, inputs))
+            assert new_id != id
+
+    run(body())
+
+
 @pytest.mark.parametrize("replace", [replace_by_flag, replace_by_diff])
 def test_a_replacement_with_the_same_inputs_never_adopts_what_it_replaces(cloud, root, replace):
     async def body():
@@ -205,6 +222,36 @@ def test_delete_first_replacement_killed_half_way(cloud, root):
     run(body())
 
 
+def test_delete_first_by_flag_killed_and_repeated(cloud, root):
+    async def body():
+        id, inputs, outputs = await up(cloud, root)
+
+        async def replace(engine):
+            news = await engine.check(A)
+            await engine.delete(id, outputs, inputs)
+            return news
+
+        await killed_in_create(cloud, root, replace)
+        async with driven(cloud, root) as engine:
+            new_id, _ = await engine.create(await engine.check(A))
+            assert list(cloud.boxes) == [new_id] == ["box-2"]
+
+    run(body())
+
+
+def test_what_was_deleted_in_this_run_is_not_adopted_by_a_stale_list(cloud):
+    async def body():
+        id, inputs, outputs = await up(cloud, None)
+        async with driven(cloud) as engine:
+            news = await engine.check(A)
+            stale = dict(cloud.boxes[id])
+            await engine.delete(id, outputs, inputs)
+            cloud.boxes[id] = stale
+            assert (await engine.create(news))[0] != id
+
+    run(body())
+
+
 def test_without_a_journal_the_old_one_is_kept_rather_than_lost(cloud):
     async def body():
         id, inputs, outputs = await up(cloud, None)
@@ -234,6 +281,8 @@ def test_the_same_process_may_delete_what_it_created(cloud, root):
             await engine.delete(id, outputs, inputs)
             assert cloud.boxes == {}
             assert journal_lines(root) == []
+            again = await engine.check(A)
+            assert Entry.of(again).mark == Entry.of(inputs).mark
 
     run(body())
 
@@ -296,6 +345,20 @@ def test_a_generated_name_survives_the_kill_with_its_object(cloud, root):
         async with driven(cloud, root) as engine:
             inputs = await engine.check(A, **named("crate-2"))
             assert inputs["name"] == "crate-1" == cloud.boxes["box-1"]["name"]
+            enforced = await engine.check(A, autonaming={"proposed_name": "exactly", "mode": 1})
+            assert enforced["name"] == "exactly"
+
+    run(body())
+
+
+def test_what_follows_a_torn_line_is_read(cloud, root):
+    async def body():
+        await up(cloud, root)
+        (path,) = (root / ".pilotlight" / "journal").iterdir()
+        path.write_text('{"urn": "torn')
+        async with driven(cloud, root) as engine:
+            id, _ = await engine.create(await engine.check({**A, "region": "us"}))
+        assert [line.id for line in journal_lines(root)] == [id]
 
     run(body())
 

@@ -79,6 +79,7 @@ class Cloud:
     before_ready: Callable[[Any], Coroutine[Any, Any, None]] | None = None
     before_id: Callable[[Any], Coroutine[Any, Any, None]] | None = None
     on_update: Callable[[Any], Coroutine[Any, Any, None]] | None = None
+    on_read: Callable[[Any], Coroutine[Any, Any, None]] | None = None
     on_delete: Callable[[Any], Coroutine[Any, Any, None]] | None = None
     ids: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -135,6 +136,8 @@ class Box(Resource[Cloud, BoxInputs, BoxState]):
 
     async def read(self, ctx: Context[Cloud], id: str, old: BoxState | None) -> BoxState | None:
         ctx.client.calls.append("read")
+        if ctx.client.on_read:
+            await ctx.client.on_read(ctx)
         return _state(ctx.client.boxes[id]) if id in ctx.client.boxes else None
 
     async def update(self, ctx: Context[Cloud], id: str, old: BoxState, new: BoxInputs) -> BoxState:
