@@ -345,6 +345,7 @@ class Crew:
     def _wake_in(self, seconds: float | None) -> None:
         if seconds is None:
             return
+        seconds = max(seconds, 0.001)  # what is left by rounding must not make us spin
         if self._wake is not None and self._wake.pending:
             if self._wake.due <= self._platform.clock.monotonic() + seconds:
                 return

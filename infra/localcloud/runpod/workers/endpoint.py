@@ -1,16 +1,15 @@
 """One endpoint's jobs: from submission over a worker to a result, with every way a job can end."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from infra.localcloud.core.timers import Timer
+from infra.localcloud.core.waiters import Waiters
 from infra.localcloud.runpod.jobs.queue import NOTHING, Job, JobQueue, JobStatus, new_id
 from infra.localcloud.runpod.model import EndpointRecord, JobCounts, WorkerView
 from infra.localcloud.runpod.workers.crew import Crew
 from infra.localcloud.runpod.workers.platform import Platform
-from infra.localcloud.runpod.workers.waiters import Waiters
 from infra.localcloud.runpod.workers.worker import Phase, StopPoll, TakePoll, Worker
 
 DEFAULT_TIMEOUT_S = 600.0  # executionTimeout where the endpoint stores 0
@@ -119,14 +118,14 @@ class Endpoint:
 
     # The workers
 
-    async def take(self, worker: Worker, count: int, alive: Callable[[], bool]) -> list[Job]:
+    async def take(self, worker: Worker, count: int) -> list[Job]:
         """Up to `count` jobs, waiting for the first of them. Empty: none came, ask again."""
         self.crew.ready(worker)
         worker.release_take([])
         answer: asyncio.Future[list[Job]] = asyncio.get_running_loop().create_future()
         hold = STOPPING_POLL_S if worker.phase is Phase.STOPPING else POLL_S
         expiry = self._platform.timers.after(hold, lambda: worker.release_take([]))
-        worker.take = TakePoll(count, answer, alive, expiry)
+        worker.take = TakePoll(count, answer, expiry)
         self._feed()
         return await answer
 

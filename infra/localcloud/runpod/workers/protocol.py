@@ -69,7 +69,7 @@ class WorkerProtocol:
 
     async def _take(self, request: web.Request, count: int) -> list[Job]:
         endpoint, worker = self._worker(request)
-        jobs = await endpoint.take(worker, count, lambda: _connected(request))
+        jobs = await endpoint.take(worker, count)
         if jobs and not _connected(request):
             endpoint.put_back(worker, jobs)
             return []

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
@@ -27,11 +26,10 @@ class Phase(Enum):
 
 @dataclass
 class TakePoll:
-    """A job-take that waits for up to `count` jobs. `alive` says whether its connection still stands."""
+    """A job-take that waits for up to `count` jobs."""
 
     count: int
     answer: "asyncio.Future[list[Job]]"
-    alive: Callable[[], bool]
     expiry: Timer
 
 
@@ -87,7 +85,9 @@ class Worker:
 
     @property
     def can_take(self) -> bool:
-        return self.phase is Phase.READY and not self.retiring and not self.stop_ids and not self.stopping
+        """Waits for jobs and may have them."""
+        free = not self.retiring and not self.stop_ids and not self.stopping
+        return self.phase is Phase.READY and free and self.take is not None
 
     def release_take(self, jobs: list[Job]) -> None:
         poll, self.take = self.take, None

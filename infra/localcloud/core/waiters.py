@@ -1,4 +1,4 @@
-"""Requests that wait for something to happen to a job."""
+"""Requests that wait for something to happen to a job or call."""
 
 import asyncio
 
