@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -87,6 +88,14 @@ def cache_dir(root: Path | None, name: str) -> Path:
     return base / "cache" / name
 
 
+def shared_cache(name: str) -> Path:
+    """A place that all checkouts of this user share: what is kept there is named by its content."""
+    if chosen := os.environ.get("PILOTLIGHT_CACHE"):
+        return Path(chosen).expanduser() / name
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "pilotlight" / name
+
+
 def toolchain(root: Path | None) -> dict[str, Any]:
     """What set-up noted of the tools it made (`uv`, `wheelhouse`); empty when it has not run."""
     try:
@@ -103,6 +112,4 @@ def resolve(root: Path | None, path: str) -> Path:
 
 
 def _user() -> int:
-    import os
-
     return os.getuid()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.artifacts import recipe as recipes
-from infra.artifacts.client import Client, cache_dir, toolchain
+from infra.artifacts.client import Client, cache_dir, shared_cache, toolchain
 from infra.artifacts.image_push import LABEL, Builder
 from infra.artifacts.oci.layers import LayerCache
 from infra.artifacts.oci.reference import valid_repository
@@ -224,7 +224,7 @@ async def _push(ctx: Context[Client], inputs: ImageInputs) -> ImageState:
             f"the image's source changed since it was checked: {changed}", fix="Run `pulumi up` again."
         )
     builder = Builder(
-        LayerCache(cache_dir(ctx.root, "layers")),
+        LayerCache(shared_cache("layers")),
         cache_dir(ctx.root, "uploads"),
         toolchain(ctx.root),
         ctx.status,

@@ -15,3 +15,11 @@ def s3(tmp_path: Path) -> Iterator[S3Server]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What all checkouts of a user share: one for each test, or a test would find what another built."""
+    directory = tmp_path / "shared-cache"
+    monkeypatch.setenv("PILOTLIGHT_CACHE", str(directory))
+    return directory

@@ -173,13 +173,16 @@ def test_what_is_in_the_image(tmp_path: Path, root: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_template")
-def test_the_same_input_makes_the_same_digest_elsewhere(tmp_path: Path) -> None:
+def test_the_same_input_makes_the_same_digest_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two checkouts, nothing shared but the input: other directories, other times, other caches."""
 
     async def body() -> None:
         digests = []
         for name in ("one", "two"):
             root = project(tmp_path / name / "project")
+            monkeypatch.setenv("PILOTLIGHT_CACHE", str(tmp_path / name / "cache"))
             async with running(tmp_path / name, root, instance=name * 2 + "xx") as (up, _):
                 image = Entry(urn("Image", name))
                 await up.up(image, given(requirements=["tiny==1.0", "other==1.0"]))
