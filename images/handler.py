@@ -66,14 +66,14 @@ def inspect_handler(directory: Path | str, entry: str | None = None) -> HandlerI
         )
     config = _truss_config(directory)
     file, class_name = _entry(directory, entry, config)
-    tree = _parse(directory, file)
+    tree = parse(directory, file)
     problems: list[str] = []
     model = _find_class(tree, class_name, file)
     methods, complete = _methods(model, tree)
     style = _style(methods, file, problems, complete)
     kind = _kind(methods, style, file, problems, complete)
     if problems:
-        raise _refusal(directory, problems)
+        raise refusal(directory, problems)
     requirements = tuple(str(line) for line in config.get("requirements") or ())
     return HandlerInfo(directory, file, class_name, style, kind, config, requirements)
 
@@ -92,9 +92,9 @@ def _truss_config(directory: Path) -> dict[str, Any]:
         config = json.loads(json.dumps(loaded, default=str, allow_nan=False))
     except (yaml.YAMLError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise _refusal(directory, [f"config.yaml: not readable as a Truss configuration: {reason}"]) from None
+        raise refusal(directory, [f"config.yaml: not readable as a Truss configuration: {reason}"]) from None
     if not isinstance(config, dict):
-        raise _refusal(directory, ["config.yaml: wanted a mapping of Truss settings"])
+        raise refusal(directory, ["config.yaml: wanted a mapping of Truss settings"])
     return config
 
 
@@ -102,9 +102,7 @@ def _entry(directory: Path, entry: str | None, config: dict[str, Any]) -> tuple[
     truss = f"{config.get('model_module_dir', 'model')}/{config.get('model_class_filename', 'model.py')}"
     class_name = str(config.get("model_class_name", "Model"))
     if not class_name.isidentifier() or keyword.iskeyword(class_name):
-        raise _refusal(
-            directory, [f"config.yaml: model_class_name {class_name!r} is not a Python class name"]
-        )
+        raise refusal(directory, [f"config.yaml: model_class_name {class_name!r} is not a Python class name"])
     for file in (entry,) if entry else ("model.py", truss):
         path = directory / file
         inside = path.resolve().is_relative_to(directory.resolve())
@@ -113,40 +111,41 @@ def _entry(directory: Path, entry: str | None, config: dict[str, Any]) -> tuple[
     wanted = entry or "model.py"
     found = sorted(p.name for p in directory.glob("*.py"))
     listing = f"it has {', '.join(found)}" if found else "it has no Python file"
-    raise _refusal(directory, [f"{wanted}: not found in the handler directory ({listing})"])
+    raise refusal(directory, [f"{wanted}: not found in the handler directory ({listing})"])
 
 
-def _parse(directory: Path, file: str) -> ast.Module:
+def parse(directory: Path, file: str) -> ast.Module:
+    """The syntax tree of a file. Raises ImageError with the line that is wrong."""
     try:
         return ast.parse((directory / file).read_bytes(), filename=file)
     except SyntaxError as error:
         where = f"{file}:{error.lineno}" if error.lineno else file
         text = (error.text or "").strip()
-        raise _refusal(directory, [f"{where}: {error.msg}" + (f": `{text}`" if text else "")]) from None
+        raise refusal(directory, [f"{where}: {error.msg}" + (f": `{text}`" if text else "")]) from None
     except ValueError as error:
-        raise _refusal(directory, [f"{file}: not Python source: {error}"]) from None
+        raise refusal(directory, [f"{file}: not Python source: {error}"]) from None
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Top-level statements, and those under a top-level `if`, `try` or `with`."""
     for node in body:
         yield node
         if isinstance(node, ast.If | ast.Try | ast.With):
             for name in ("body", "orelse", "finalbody"):
-                yield from _statements(getattr(node, name, []))
+                yield from statements(getattr(node, name, []))
             for handler in getattr(node, "handlers", []):
-                yield from _statements(handler.body)
+                yield from statements(handler.body)
 
 
 def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
-    return {node.name: node for node in _statements(tree.body) if isinstance(node, ast.ClassDef)}
+    return {node.name: node for node in statements(tree.body) if isinstance(node, ast.ClassDef)}
 
 
 def _find_class(tree: ast.Module, name: str, file: str) -> ast.ClassDef:
     classes = _classes(tree)
     if name in classes:
         return classes[name]
-    imports = [n for n in _statements(tree.body) if isinstance(n, ast.ImportFrom)]
+    imports = [n for n in statements(tree.body) if isinstance(n, ast.ImportFrom)]
     source = next((n.module or "." for n in imports for a in n.names if (a.asname or a.name) == name), None)
     if source:
         why = f"{name} is imported from {source}, where it cannot be checked"
@@ -246,7 +245,7 @@ def _kind(methods: dict[str, Function], style: Style, file: str, problems: list[
         problems.append(
             f"{file}:{predict.lineno}: predict takes {_count(least, demanded)}; wanted one: `request`"
         )
-    yields = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(predict))
+    yields = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(predict))
     if yields and style is Style.TRUSS and "postprocess" in methods:
         line = methods["postprocess"].lineno
         problems.append(f"{file}:{line}: postprocess beside a predict that streams is not supported")
@@ -255,7 +254,7 @@ def _kind(methods: dict[str, Function], style: Style, file: str, problems: list[
     return Kind.GENERATOR if yields else Kind.SYNC
 
 
-def _own_nodes(function: Function) -> Iterator[ast.AST]:
+def own_nodes(function: Function) -> Iterator[ast.AST]:
     """Nodes of the function itself: a `yield` in a nested function is not its own."""
     queue: list[ast.AST] = list(function.body)
     while queue:
@@ -271,7 +270,8 @@ def _count(least: int, demanded: list[str]) -> str:
     return number + (f" and the keywords {', '.join(demanded)}" if demanded else "")
 
 
-def _refusal(directory: Path, problems: list[str]) -> ImageError:
+def refusal(directory: Path, problems: list[str]) -> ImageError:
+    """One error for everything that is wrong with a directory."""
     if len(problems) == 1:
         what = f"handler {directory}: {problems[0]}"
     else:

@@ -4,13 +4,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from images.errors import ImageError
 from images.handler import HandlerInfo, inspect_handler
 
+if TYPE_CHECKING:
+    from images.modal import ModalApp
+
 _HERE = Path(__file__).parent
 _RUNTIME = _HERE / "runtime" / "pilotlight_runtime"
+_OTHERS = {"runpod": ("modal_", "asgi"), "modal": ("runpod_",)}
+"""Parts of the runtime, by the start of their names, that only another cloud's workers need."""
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
 _HANDLER_LIMIT_BYTES = 64 * 2**20
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
@@ -25,10 +30,16 @@ class Template:
     version: str
     entry: str  # the file that the image starts, in /app
     requirements: Path  # what the cloud's side needs beside the handler's own packages
+    module: bool = False  # one module that is named by its content, instead of files in an image
+
+    @property
+    def source(self) -> Path:
+        return _HERE / "templates" / self.name / f"{self.entry}.j2"
 
 
 TEMPLATES: Mapping[str, Template] = {
     "runpod": Template("runpod", "runpod@1", "rp_handler.py", _HERE / "requirements-runpod.txt"),
+    "modal": Template("modal", "modal@1", "app.py", _HERE / "requirements-modal.txt", module=True),
 }
 
 
@@ -39,20 +50,25 @@ class RenderOptions:
     entry: str | None = None
     base: str | None = None
     python: str = "3.11"
+    app: "ModalApp | None" = None  # what the Modal template declares; None: one class, all defaults
 
 
 def render(template: str, handler_dir: Path | str, options: RenderOptions | None = None) -> dict[str, bytes]:
     """The files of /app by relative path, sorted: entry, `pilotlight_runtime/`, `handler/`. Same input, same bytes.
 
-    Hidden files, caches and virtual environments stay out. Raises ImageError.
+    The Modal template has one file, a module that holds all of these. Hidden files, caches and virtual environments
+    stay out. Raises ImageError.
     """
     options = options or RenderOptions()
-    chosen = _template(template)
+    chosen = template_of(template)
+    if chosen.module:
+        from images.modal_module import render_module
+
+        return render_module(handler_dir, options)
     info = inspect_handler(handler_dir, options.entry)
     files = {chosen.entry: _entry(chosen, info)}
-    for path in sorted(_RUNTIME.glob("*.py")):
-        files[f"pilotlight_runtime/{path.name}"] = path.read_bytes()
-    for relative, path in _handler_files(info.directory):
+    files |= {f"pilotlight_runtime/{name}": data for name, data in runtime_files(template)}
+    for relative, path in handler_files(info.directory):
         files[f"handler/{relative}"] = path.read_bytes()
     return dict(sorted(files.items()))
 
@@ -62,7 +78,12 @@ def docker_context(template: str, handler_dir: Path | str, options: RenderOption
 
     `options.base` must name its image by digest, so that a rebuild is the same build. Raises ImageError.
     """
-    chosen = _template(template)
+    chosen = template_of(template)
+    if chosen.module:
+        raise ImageError(
+            f"template {chosen.name} makes a module, not an image",
+            fix="deploy it with pilotlight-modal:index:App, or render it and run `modal deploy`",
+        )
     if not _PINNED.fullmatch(options.base or ""):
         raise ImageError(
             f"base image {options.base!r} is not pinned",
@@ -81,14 +102,22 @@ def docker_context(template: str, handler_dir: Path | str, options: RenderOption
         "version": chosen.version,
         "entry": chosen.entry,
     }
-    files["Dockerfile"] = _fill(f"{chosen.name}/Dockerfile.j2", values, finalize=str)
+    files["Dockerfile"] = fill(f"{chosen.name}/Dockerfile.j2", values, finalize=str)
     return dict(sorted(files.items()))
 
 
-def _template(name: str) -> Template:
+def template_of(name: str) -> Template:
+    """Raises ImageError for a name that is none."""
     if name not in TEMPLATES:
         raise ImageError(f"no image template {name!r}", wanted=f"one of: {', '.join(sorted(TEMPLATES))}")
     return TEMPLATES[name]
+
+
+def runtime_files(template: str) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the worker's runtime, without what only other clouds' workers need."""
+    for path in sorted(_RUNTIME.glob("*.py")):
+        if not path.name.startswith(_OTHERS[template]):
+            yield path.name, path.read_bytes()
 
 
 def _entry(template: Template, info: HandlerInfo) -> bytes:
@@ -99,10 +128,10 @@ def _entry(template: Template, info: HandlerInfo) -> bytes:
         "config": info.config,
         "streams": info.kind.streams,
     }
-    return _fill(f"{template.name}/{template.entry}.j2", values, finalize=ascii)
+    return fill(f"{template.name}/{template.entry}.j2", values, finalize=ascii)
 
 
-def _fill(name: str, values: Mapping[str, Any], finalize: Any) -> bytes:
+def fill(name: str, values: Mapping[str, Any], finalize: Any) -> bytes:
     """Every value passes through `finalize`: in Python templates `ascii`, so that data can only become a literal."""
     import jinja2  # the providers load this room; only a render pays
 
@@ -117,7 +146,7 @@ def _fill(name: str, values: Mapping[str, Any], finalize: Any) -> bytes:
     return environment.get_template(name).render(values).encode()
 
 
-def _handler_files(directory: Path) -> Iterator[tuple[str, Path]]:
+def handler_files(directory: Path) -> Iterator[tuple[str, Path]]:
     """(relative path, file) of all that belongs into the image. Links must stay inside the directory."""
     root, total = directory.resolve(), 0
     for path in sorted(_walk(directory)):

@@ -31,8 +31,18 @@ class S3:
 
 
 @dataclass(frozen=True)
+class Modal:
+    """Local Modal's gRPC address, its token, and the base of its web endpoints."""
+
+    server_url: str
+    token_id: str
+    token_secret: str
+    web_url: str
+
+
+@dataclass(frozen=True)
 class LocalCloud:
-    """What `.pilotlight/cloud.json` says. `registry_host` is `host:port`."""
+    """What `.pilotlight/cloud.json` says. `registry_host` is `host:port`; `modal` is None for one that runs without."""
 
     pid: int
     url: str
@@ -40,6 +50,7 @@ class LocalCloud:
     registry_url: str
     registry_host: str
     s3: S3
+    modal: Modal | None = None
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -128,7 +139,7 @@ def _environment(environ: Any) -> dict[str, str]:
 
 
 def _parse(said: dict[str, Any]) -> LocalCloud:
-    s3 = said["s3"]
+    s3, modal = said["s3"], said.get("modal")
     return LocalCloud(
         pid=int(said["pid"]),
         url=said["url"],
@@ -136,6 +147,9 @@ def _parse(said: dict[str, Any]) -> LocalCloud:
         registry_url=said["registry"]["url"],
         registry_host=said["registry"]["host"],
         s3=S3(s3["url"], s3["access_key_id"], s3["secret_access_key"], s3["region"]),
+        modal=Modal(modal["server_url"], modal["token_id"], modal["token_secret"], modal["web_url"])
+        if modal
+        else None,
     )
 
 

@@ -21,17 +21,31 @@ _END = object()
 
 def import_class(directory: Path, file: str, class_name: str) -> type[Any]:
     """The user's class, imported as if Python ran in the handler's directory (so that it pickles by name)."""
-    for path in (directory / "packages", directory):
-        if path.is_dir() and str(path) not in sys.path:
-            sys.path.insert(0, str(path))
     try:
-        module = _import_file(directory, file)
+        module = import_file(directory, file)
     except Exception as error:
         raise _failed(f"{file} cannot be imported", error, directory) from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         raise StartError(f"{file} has no class {class_name}")
     return found
+
+
+def import_file(directory: Path, file: str) -> ModuleType:
+    """A module of the user's, imported as if Python ran in the handler's directory."""
+    for path in (directory / "packages", directory):
+        if path.is_dir() and str(path) not in sys.path:
+            sys.path.insert(0, str(path))
+    stem = file.removesuffix(".py")
+    if "." not in stem:
+        return importlib.import_module(stem.replace("/", "."))
+    name = stem.replace("/", "_").replace(".", "_")
+    spec = importlib.util.spec_from_file_location(name, directory / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def load(cls: type[Any], weights: Path, config: Mapping[str, Any], directory: Path) -> Any:
@@ -76,18 +90,11 @@ class Calls:
     async def answer(self, request: Any) -> dict[str, Any]:
         """`{"output": result}` or `{"error": message}`; never raises for what a request or the model does."""
         if not isinstance(request, dict):
-            return {"error": f"the input is {_json_type(request)}; wanted a JSON object"}
+            return {"error": _no_object(request)}
         try:
-            result: Any = request
-            for step in self._steps():
-                result = await self._call(step, result)
-            if inspect.isasyncgen(result):
-                result = [item async for item in result]
-            elif inspect.isgenerator(result):
-                result = await self._call(list, result)
-            return await self._json(result)
+            return await self._json(await self._run(request))
         except Exception as error:
-            return {"error": self._explain(error, request)}
+            return {"error": self.explain(error, request)}
 
     async def stream(self, request: Any) -> AsyncIterator[dict[str, Any]]:
         """Each yielded value as `answer` gives it; the stream ends after the first error."""
@@ -95,13 +102,23 @@ class Calls:
             yield await self.answer(request)
             return
         try:
-            prepared: Any = request
-            for step in self._steps()[:-1]:
-                prepared = await self._call(step, prepared)
-            async for item in self._items(prepared):
+            async for item in self._items(await self._prepared(request)):
                 yield await self._json(item)
         except Exception as error:
-            yield {"error": self._explain(error, request)}
+            yield {"error": self.explain(error, request)}
+
+    async def result(self, request: Any) -> Any:
+        """The output itself: for clouds that carry what `predict` raises to the caller, who sees it as it was raised."""
+        if not isinstance(request, dict):
+            raise ValueError(_no_object(request))
+        return _output(await self._json(await self._run(request)))
+
+    async def results(self, request: Any) -> AsyncIterator[Any]:
+        """Each yielded value itself, as `result` gives it."""
+        if not isinstance(request, dict):
+            raise ValueError(_no_object(request))
+        async for item in self._items(await self._prepared(request)):
+            yield _output(await self._json(item))
 
     def _steps(self) -> list[Callable[[Any], Any]]:
         """A Truss model may prepare the request and finish the result in methods of their own."""
@@ -109,6 +126,22 @@ class Calls:
             return [self._model.predict]
         names = ("preprocess", "predict", "postprocess")
         return [method for name in names if (method := getattr(self._model, name, None)) is not None]
+
+    async def _run(self, request: dict[str, Any]) -> Any:
+        result: Any = request
+        for step in self._steps():
+            result = await self._call(step, result)
+        if inspect.isasyncgen(result):
+            return [item async for item in result]
+        if inspect.isgenerator(result):
+            return await self._call(list, result)
+        return result
+
+    async def _prepared(self, request: dict[str, Any]) -> Any:
+        prepared: Any = request
+        for step in self._steps()[:-1]:
+            prepared = await self._call(step, prepared)
+        return prepared
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if (
@@ -135,7 +168,7 @@ class Calls:
         while (item := await self._call(next, iterator, _END)) is not _END:
             yield item
 
-    def _explain(self, error: Exception, request: dict[str, Any]) -> str:
+    def explain(self, error: Exception, request: dict[str, Any]) -> str:
         """What the caller reads; the developer finds the traceback in the worker's log."""
         sys.stderr.write("".join(traceback.format_exception(error)))
         sys.stderr.flush()
@@ -144,19 +177,6 @@ class Calls:
         if isinstance(error, ValueError) and str(error):
             return str(error)
         return _words(error) + _where(error, self._directory)
-
-
-def _import_file(directory: Path, file: str) -> ModuleType:
-    stem = file.removesuffix(".py")
-    if "." not in stem:
-        return importlib.import_module(stem.replace("/", "."))
-    name = stem.replace("/", "_").replace(".", "_")
-    spec = importlib.util.spec_from_file_location(name, directory / file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _truss_arguments(cls: type[Any], weights: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,6 +231,16 @@ def _checked(result: Any) -> dict[str, Any]:
     if isinstance(result, dict) and result.get("error"):
         return {"error": result["error"] if isinstance(result["error"], str) else json.dumps(result["error"])}
     return {"output": result}
+
+
+def _output(checked: dict[str, Any]) -> Any:
+    if "error" in checked:
+        raise ValueError(checked["error"])
+    return checked["output"]
+
+
+def _no_object(value: Any) -> str:
+    return f"the input is {_json_type(value)}; wanted a JSON object"
 
 
 def _json_type(value: Any) -> str:

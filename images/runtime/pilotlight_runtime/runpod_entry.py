@@ -2,22 +2,16 @@
 
 import os
 import sys
-import threading
-import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from .contract import Calls, import_class, load
 from .errors import StartError
 from .phases import Phases
 from .runpod_sdk import import_sdk, serve
-
-if TYPE_CHECKING:
-    from .weights import Weights
-
-T = TypeVar("T")
+from .startup import Background, concurrency, staged_weights, timed
 
 
 def main(directory: str, file: str, class_name: str, streams: bool, config: dict[str, Any]) -> None:
@@ -25,39 +19,39 @@ def main(directory: str, file: str, class_name: str, streams: bool, config: dict
     expect to be, imports the user's code. A worker that cannot start says why and exits with status 1."""
     phases = Phases()
     try:
-        runpod, calls, concurrency = _start(phases, Path(directory), file, class_name, streams, config)
+        runpod, calls, at_once = _start(phases, Path(directory), file, class_name, streams, config)
     except StartError as error:
         _die(phases, error)
     phases.ready()
-    serve(runpod, _handler(calls), concurrency)
+    serve(runpod, _handler(calls), at_once)
 
 
 def _start(
     phases: Phases, directory: Path, file: str, class_name: str, streams: bool, config: dict[str, Any]
 ) -> tuple[Any, Calls, int]:
-    concurrency = _concurrency()
+    at_once = concurrency()
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")  # the SDK's default, DEBUG, logs every request's output
-    sdk, weights = _Background(import_sdk), _Background(_weights)
+    sdk, weights = Background(import_sdk), Background(staged_weights)
     try:
-        cls, seconds = _timed(lambda: import_class(directory, file, class_name))
+        cls, seconds = timed(lambda: import_class(directory, file, class_name))
     except StartError as error:
         if "partially initialized module" not in str(error):
             raise
         sdk.wait()  # two threads met in one package's circular import: go one after the other
-        cls, seconds = _timed(lambda: import_class(directory, file, class_name))
+        cls, seconds = timed(lambda: import_class(directory, file, class_name))
     staged = weights.result()
     if staged is not None:
         phases.report("weights", weights.seconds, bytes=staged.size_bytes, fetched=staged.fetched_bytes)
     path = directory if staged is None else staged.directory
-    model, more = _timed(lambda: load(cls, path, config, directory))
+    model, more = timed(lambda: load(cls, path, config, directory))
     phases.report("load", seconds + more)
-    calls = Calls(model, directory, concurrency=concurrency, streams=streams)
+    calls = Calls(model, directory, concurrency=at_once, streams=streams)
     runpod = _sdk(sdk)
     phases.report("import", sdk.seconds)
-    return runpod, calls, concurrency
+    return runpod, calls, at_once
 
 
-def _sdk(sdk: "_Background[Any]") -> Any:
+def _sdk(sdk: Background[Any]) -> Any:
     try:
         return sdk.result()
     except (ImportError, AttributeError):
@@ -66,18 +60,6 @@ def _sdk(sdk: "_Background[Any]") -> Any:
         return import_sdk()
     except ImportError as error:
         raise StartError(f"the image lacks what runpod needs: {error}") from error
-
-
-def _weights() -> "Weights | None":
-    """The staged weights; None where none are staged, and `load` gets the handler's own directory."""
-    uri = os.environ.get("PILOTLIGHT_WEIGHTS")
-    if not uri:
-        return None
-    from .objects import Store
-    from .weights import fetch
-
-    root = Path(os.environ.get("PILOTLIGHT_CACHE") or "~/.cache/pilotlight").expanduser()
-    return fetch(uri, root, lambda: Store.from_env(os.environ))
 
 
 def _handler(calls: Calls) -> Callable[[dict[str, Any]], Any]:
@@ -95,46 +77,6 @@ def _handler(calls: Calls) -> Callable[[dict[str, Any]], Any]:
             yield result if "error" in result else result["output"]
 
     return stream if calls.streams else answer
-
-
-def _concurrency() -> int:
-    text = os.environ.get("PILOTLIGHT_CONCURRENCY", "1")
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise StartError(f"PILOTLIGHT_CONCURRENCY is {text!r}; wanted a whole number from 1 to 1000")
-    return int(text)
-
-
-class _Background(Generic[T]):
-    """A function's result, worked out in a thread that does not keep the process alive."""
-
-    def __init__(self, function: Callable[[], T]) -> None:
-        self._function = function
-        self._outcome: list[T] = []
-        self.seconds = 0.0
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            outcome, self.seconds = _timed(self._function)
-            self._outcome.append(outcome)
-        except BaseException as error:
-            self._error = error
-
-    def wait(self) -> None:
-        self._thread.join()
-
-    def result(self) -> T:
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._outcome[0]
-
-
-def _timed(function: Callable[[], T]) -> tuple[T, float]:
-    begun = time.perf_counter()
-    return function(), time.perf_counter() - begun
 
 
 def _die(phases: Phases, error: StartError) -> NoReturn:
