@@ -6,7 +6,7 @@ the environment is resolved in Configure only, so it never reaches the state.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.kit.check import validate
@@ -20,7 +20,9 @@ from infra.kit.wire import Tree, plain, schema_secret_paths, secret_paths, to_wi
 _ENGINES_OWN = {"version", "pluginDownloadURL", "pluginChecksums", "envVarMappings", "parameterization"}
 
 
-def check_config(model: type[Model], news: Tree, olds: Tree) -> tuple[Tree, list[Failure]]:
+def check_config(
+    model: type[Model], news: Tree, olds: Tree, make_instance: Callable[[], str] = new_instance
+) -> tuple[Tree, list[Failure]]:
     """The configuration to store: validated, its secrets wrapped, with the instance id of before or a new one."""
     mine, engines = _split(news)
     tree = _parse(model, plain(mine))
@@ -31,7 +33,7 @@ def check_config(model: type[Model], news: Tree, olds: Tree) -> tuple[Tree, list
         return {}, failures
     stored = {key: value for key, value in to_wire(checked).items() if key in tree}
     stored = wrap(stored, secrets)
-    stored[INSTANCE] = plain(olds.get(INSTANCE)) or new_instance()
+    stored[INSTANCE] = plain(olds.get(INSTANCE)) or make_instance()
     return {**engines, **stored}, []
 
 

@@ -33,8 +33,9 @@ class Line:
 class Journal:
     """Loaded at first use. Changes stay in memory until `write`, which a preview never calls."""
 
-    def __init__(self, directory: Path | None, instance: str) -> None:
+    def __init__(self, directory: Path | None, instance: str, owner: str = "") -> None:
         self._path = directory / f"{instance}.jsonl" if directory else None
+        self._owner = owner
         self._lines: dict[str, dict[str, Line]] | None = None
         self._events = 0
         self._pending: list[str] = []
@@ -45,6 +46,9 @@ class Journal:
 
     def get(self, urn_hash: str, mark: str) -> Line | None:
         return self._loaded().get(urn_hash, {}).get(mark)
+
+    def unfinished(self) -> bool:
+        return any(line.phase != SETTLED for lines in self._loaded().values() for line in lines.values())
 
     def put(self, urn_hash: str, line: Line) -> None:
         self._loaded().setdefault(urn_hash, {})[line.mark] = line
@@ -99,8 +103,24 @@ class Journal:
             temporary.write_text("".join(current))
             temporary.replace(path)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(file, b"\n")  # ends what a killed process left half written
+        # The line break ends what a killed process left half written.
+        os.write(file, ("\n" + json.dumps({"owner": self._owner}) + "\n").encode())
         return file
+
+
+def abandoned(directory: Path, owner: str) -> str | None:
+    """The instance of a run by `owner` that was killed before the engine saved even the provider's own state.
+
+    Only with unfinished business: an instance whose creations are all settled belongs to a state that was lost or
+    is kept elsewhere, and must never match again.
+    """
+    files = sorted(directory.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files:
+        journal = Journal(directory, path.stem)
+        said = json.dumps({"owner": owner})
+        if said in path.read_text().splitlines() and journal.unfinished():
+            return path.stem
+    return None
 
 
 def _event(urn_hash: str, line: Line) -> str:

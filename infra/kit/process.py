@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,12 +17,12 @@ from infra.kit.config import check_config, configure, diff_config
 from infra.kit.context import Cancelled, Clock, ConnectContext, InvokeContext, Subject, SystemClock
 from infra.kit.engine import Engine
 from infra.kit.faults import abort, explain, redact
-from infra.kit.mark import new_instance
+from infra.kit.mark import new_instance, short
 from infra.kit.problems import nearest
 from infra.kit.protos import plugin_pb2, provider_pb2, provider_pb2_grpc
 from infra.kit.provider import Provider
 from infra.kit.resource import Failure
-from infra.kit.session import Session
+from infra.kit.session import Session, instance_of_a_killed_run
 from infra.kit.wire import Tree, decode, encode, plain, schema_secret_paths, secret_texts, to_wire, wrap
 from infra.spec.errors import PilotlightError
 
@@ -51,6 +52,7 @@ class Process(provider_pb2_grpc.ResourceProviderServicer):
         self._config_failures: list[Failure] = []
         self._config_secrets: list[str] = []
         self._client: asyncio.Future[Any] | None = None
+        self._owner = ""
 
     async def Handshake(self, request: Any, context: Any) -> Any:
         self.engine.attach(request.engine_address)
@@ -91,7 +93,13 @@ class Process(provider_pb2_grpc.ResourceProviderServicer):
         news, olds = decode(request.news), decode(request.olds)
         async with self.faults(context, self.provider.name, "CheckConfig", news) as secrets:
             secrets += secret_texts(wrap(news, schema_secret_paths(self.provider.config, news)))
-            inputs, failures = check_config(self.provider.config, news, olds)
+            self._owner = _owner(request.urn)
+            inputs, failures = check_config(
+                self.provider.config,
+                news,
+                olds,
+                lambda: instance_of_a_killed_run(self.root, self._owner) or new_instance(),
+            )
             return provider_pb2.CheckResponse(inputs=encode(inputs), failures=as_failures(failures, secrets))
 
     async def DiffConfig(self, request: Any, context: Any) -> Any:
@@ -105,7 +113,7 @@ class Process(provider_pb2_grpc.ResourceProviderServicer):
         args = decode(request.args)
         async with self.faults(context, self.provider.name, "Configure", args):
             self._config, self._config_failures, instance = configure(self.provider.config, args)
-            self.session = Session(instance, self.root)
+            self.session = Session(instance, self.root, self._owner or _owner(request.urn))
             self.cancelled = asyncio.Event()
             self._client = None
             tree = to_wire(self._config) if self._config is not None else plain(args)
@@ -196,6 +204,11 @@ def no_such(kind: str, token: str, provider: Provider[Any], known: Iterable[str]
         wanted=f"one of {', '.join(map(provider.token, known))}",
         fix=f"did you mean {near}?" if near else "",
     )
+
+
+def _owner(urn: str) -> str:
+    """Whose run it is, for the journal: the provider's URN and the backend that keeps the state."""
+    return short(f"{os.environ.get('PULUMI_BACKEND_URL', '')} {urn}".encode(), 12) if urn else ""
 
 
 def _unconfigured(provider: Provider[Any], failures: list[Failure]) -> ConfigError:

@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.kit.journal import OPEN, RETURNED, SETTLED, Journal, Line
+from infra.kit.journal import OPEN, RETURNED, SETTLED, Journal, Line, abandoned
 from infra.kit.mark import Entry, Mark, base_hash, generation, short, urn_hash
 from infra.kit.model import Model
 from infra.spec.findings import UNKNOWN, Unknown
 
 
 class Session:
-    def __init__(self, instance: str, root: Path | None) -> None:
+    def __init__(self, instance: str, root: Path | None, owner: str = "") -> None:
         self.instance = instance
         self.root = root
-        self.journal = Journal(root / ".pilotlight" / "journal" if root else None, instance)
+        self.journal = Journal(journal_directory(root), instance, owner)
         self.deleted: set[tuple[str, str]] = set()  # (type, id)
         self._live: dict[str, dict[str, str]] = defaultdict(
             dict
@@ -131,6 +131,20 @@ class Session:
     def write(self) -> None:
         self.wrote = True
         self.journal.write()
+
+
+def journal_directory(root: Path | None) -> Path | None:
+    return root / ".pilotlight" / "journal" if root else None
+
+
+def instance_of_a_killed_run(root: Path | None, owner: str) -> str | None:
+    directory = journal_directory(root)
+    if directory is None:
+        return None
+    try:
+        return abandoned(directory, owner)
+    except OSError:
+        return None
 
 
 def _running(pid: int) -> bool:

@@ -38,6 +38,11 @@ class Driver:
         self.servicer = servicer
         self.engine = engine
 
+    async def configure(self, instance: str, **config: Any) -> None:
+        await self.stub.Configure(
+            provider_pb2.ConfigureRequest(args=encode({"__instance": instance, **config}), acceptSecrets=True)
+        )
+
     async def check(self, news: Tree, olds: Tree | None = None, urn: str = URN, **more: Any) -> Tree:
         response = await self.check_raw(news, olds, urn, **more)
         assert not response.failures, response.failures
@@ -115,10 +120,9 @@ async def driven(
     stub = provider_pb2_grpc.ResourceProviderStub(channel)
     try:
         await stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address=f"127.0.0.1:{engine_port}"))
-        await stub.Configure(
-            provider_pb2.ConfigureRequest(args=encode({"__instance": instance, **config}), acceptSecrets=True)
-        )
-        yield Driver(stub, servicer, engine)
+        driver = Driver(stub, servicer, engine)
+        await driver.configure(instance, **config)
+        yield driver
     finally:
         await channel.close()
         await server.stop(None)

@@ -90,6 +90,9 @@ class Stack:
             f"import pulumi\nfrom tests.kit.stack import Box\n{body}\n"
         )
 
+    def set(self, variable: str, value: str) -> None:
+        self._env[variable] = value
+
     def start(self, *args: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [self._cli, *args],

@@ -81,6 +81,23 @@ def test_an_engine_killed_in_create_takes_its_provider_along_and_leaves_exactly_
     assert [item["id"] for item in stack.resources()] == list(stack.boxes) == ["box-1"]
 
 
+def test_an_engine_killed_before_it_saved_anything_leaves_exactly_one_of_each(stack):
+    stack.set("PULUMI_SKIP_CHECKPOINTS", "true")
+    both = 'one = Box("one", image="a")\n{}\nBox("crate", image="a", opts=pulumi.ResourceOptions(depends_on=[one]))'
+    stack.program(
+        both.format(f'one.url.apply(lambda _: open({str(stack.cloud / "hold-before-ready")!r}, "w"))')
+    )
+    cli = stack.start("up", "--yes", "--skip-preview", "--non-interactive")
+    stack.until_held()
+    kill(cli.pid)
+    cli.communicate(timeout=60)
+    assert list(stack.boxes) == ["box-1", "box-2"]
+    stack.run("cancel", "--yes")
+    stack.program(both.format(""))
+    stack.up()
+    assert sorted(item["id"] for item in stack.resources()) == list(stack.boxes) == ["box-1", "box-2"]
+
+
 def test_ctrl_c_keeps_the_id_and_the_next_up_finishes(stack):
     stack.program(box(image="a"))
     stack.hold("before-ready")
@@ -89,6 +106,7 @@ def test_ctrl_c_keeps_the_id_and_the_next_up_finishes(stack):
     cli.send_signal(signal.SIGINT)
     out, _ = cli.communicate(timeout=60)
     assert cli.returncode != 0
+    assert "creating (0s) waiting" in out
     assert "stopped before it was finished" in out
     (item,) = stack.resources()
     assert item["id"] == "box-1"

@@ -7,6 +7,8 @@ import grpc
 import pytest
 
 from infra.kit.mark import HIDDEN, Entry, Mark
+from infra.kit.protos import provider_pb2
+from infra.kit.wire import decode
 from tests.kit.driver import driven, journal_lines, run
 from tests.kit.toy import URN, Cloud
 
@@ -408,5 +410,30 @@ def test_the_object_to_be_replaced_in_the_way_of_the_new_one_is_said_to_be_that(
                 await engine.create(await engine.check({**A, "name": "n"}))
             assert "it is the one to be replaced" in failed.value.details()
             assert "delete_before_replace" in failed.value.details()
+
+    run(body())
+
+
+async def new_instance_of(engine, urn="urn:pulumi:dev::shop::pulumi:providers:toy::default"):
+    request = provider_pb2.CheckRequest(urn=urn)
+    return decode((await engine.stub.CheckConfig(request)).inputs)["__instance"]
+
+
+def test_a_run_killed_before_its_instance_was_saved_is_taken_up(cloud, root):
+    async def body():
+        async with driven(cloud, root) as engine:
+            instance = await new_instance_of(engine)
+            assert await new_instance_of(engine) != instance
+            await engine.configure(instance)
+            await engine.create(await engine.check(A))
+        async with driven(cloud, root) as engine:
+            assert await new_instance_of(engine) == instance
+            assert await new_instance_of(engine, "urn:pulumi:prod::shop::pulumi:providers:toy::x") != instance
+            await engine.configure(instance)
+            assert (await engine.create(await engine.check(A)))[0] == "box-1"
+            await engine.cancel()
+        async with driven(cloud, root) as engine:
+            # Everything of it is settled: it belongs to a state that is kept elsewhere or lost.
+            assert await new_instance_of(engine) != instance
 
     run(body())
