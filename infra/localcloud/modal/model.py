@@ -70,9 +70,10 @@ class DeploymentRecord:
 class FunctionRecord:
     """One function (or class service, or server) and the definition that new containers get.
 
-    `name` is its tag in the app. `function` is the definition in full, `data` what clients may read of it (with at
-    least one ranked function), which several ranks of GPUs share. `version` is the app's when it was published, 0
-    before. `settings` is what the autoscaler goes by: `static` merged with `override` over the defaults.
+    `name` is its tag in the app. `data` is the definition in full (one ranked function for each choice of GPUs, the
+    same otherwise), empty until it is published. `version` is the app's version whose containers it wants: older ones
+    drain. `settings` is what the autoscaler goes by: those of the definition under `override`, over the defaults; a
+    max_containers that is not set means no limit.
     A function bound to parameters or options names its `base_id`; the calls room makes and keeps those.
     """
 
@@ -80,8 +81,7 @@ class FunctionRecord:
     app_id: str
     name: str
     handle: api_pb2.FunctionHandleMetadata
-    function: api_pb2.Function
-    data: api_pb2.FunctionData
+    data: api_pb2.FunctionData = field(default_factory=api_pb2.FunctionData)
     definition_id: str = ""
     version: int = 0
     settings: api_pb2.AutoscalerSettings = field(default_factory=api_pb2.AutoscalerSettings)
@@ -89,6 +89,11 @@ class FunctionRecord:
     stopped: bool = False
     base_id: str = ""
     serialized_params: bytes = b""
+
+    @property
+    def function(self) -> api_pb2.Function:
+        """The first choice. Not to be changed."""
+        return self.data.ranked_functions[0].function if self.data.ranked_functions else api_pb2.Function()
 
 
 @dataclass
@@ -100,7 +105,6 @@ class DefinitionRecord:
 
     definition_id: str
     function_id: str
-    function: api_pb2.Function
     data: api_pb2.FunctionData
     handle: api_pb2.FunctionHandleMetadata
     fingerprint: str
@@ -112,7 +116,6 @@ class ClassRecord:
 
     class_id: str
     app_id: str
-    handle: api_pb2.ClassHandleMetadata
     name: str = ""
 
 
@@ -284,13 +287,14 @@ class Secrets(Protocol):
 @dataclass(frozen=True)
 class Runtime:
     """What a container of an image runs on. `env` holds the image's ENV, `workdir` its WORKDIR ("" if none), `notes`
-    what the image asks for that this machine does not do (apt packages, other commands), one line each."""
+    what the image asks for that this machine does not do (apt packages, other commands), one line each. `copies` are
+    files of the image itself: (mount id, folder to put them below)."""
 
     python: Path
     env: dict[str, str]
     workdir: str
     notes: tuple[str, ...] = ()
-    mount_ids: tuple[str, ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
 
 
 class Images(Protocol):
@@ -300,8 +304,7 @@ class Images(Protocol):
 
 class Mounts(Protocol):
     def materialise(self, mount_ids: Sequence[str], into: Path) -> None:
-        """Put the files below `into`, `/root/app.py` at `into/root/app.py`; hard links where the disk allows, so
-        they must not be written to. KeyError for an unknown mount."""
+        """Put copies below `into`, `/root/app.py` at `into/root/app.py`. KeyError for an unknown mount."""
 
     def content(self, sha256: str) -> Path | None:
         """The file with this content, if it was sent."""

@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,15 +39,17 @@ if TYPE_CHECKING:
 
 WORKSPACE = "local"
 USER = "local"
+IMAGE_BUILDER_VERSION = "2025.06"
 _ALPHABET = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True)
 class Urls:
-    """`server` is the gRPC address, `web` the base of web endpoints, blobs and volume blocks, without a final "/"."""
+    """Without a final "/": the gRPC address; the base of web endpoints, blobs and volume blocks; the status page."""
 
     server: str
     web: str
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,9 @@ class World:
         self.environments = Table(self.kv("environments"), EnvironmentRecord, "environment_id")
         self.secret_records = Table(self.kv("secrets"), SecretRecord, "secret_id")
         self.mount_records = Table(self.kv("mounts"), MountRecord, "mount_id")
+        # Called with (old name, new name), the new one None when an environment goes away.
+        self.environment_listeners: list[Callable[[str, str | None], None]] = []
+        self._ensure_default_environment()
 
     def kv(self, name: str) -> Namespace:
         """JSON values of one room, apart from all others."""
@@ -131,3 +137,15 @@ class World:
             if record.name == name and record.environment == environment and record.running:
                 return record
         return None
+
+    def page_url(self, app_id: str) -> str:
+        return f"{self.urls.page}/#{app_id}"
+
+    def _ensure_default_environment(self) -> None:
+        if any(record.name == DEFAULT_ENVIRONMENT for record in self.environments.values()):
+            return
+        self.environments.put(
+            EnvironmentRecord(
+                self.new_id("en"), DEFAULT_ENVIRONMENT, self.clock.now(), "", IMAGE_BUILDER_VERSION
+            )
+        )
