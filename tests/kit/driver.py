@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +137,35 @@ def journal_lines(root: Path, instance: str = INSTANCE) -> list[Line]:
     """What the journal knows now, read as a new process reads it."""
     journal = Journal(root / ".pilotlight" / "journal", instance)
     return journal.lines(urn_hash(URN))
+
+
+async def killed_in_create(
+    cloud: Cloud,
+    root: Path | None,
+    inputs_of: Callable[[Driver], Awaitable[Tree]],
+    point: str = "before_ready",
+) -> None:
+    """A provider process that dies while the cloud works: nothing of its create reaches the engine."""
+    reached = asyncio.Event()
+
+    async def hang(ctx: Any) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    setattr(cloud, point, hang)
+    async with driven(cloud, root) as engine:
+        create = asyncio.ensure_future(engine.create(await inputs_of(engine)))
+        await reached.wait()
+        create.cancel()
+        with suppress(asyncio.CancelledError):
+            await create
+    setattr(cloud, point, None)
+
+
+async def up(cloud: Cloud, root: Path | None, program: Tree) -> tuple[str, Tree, Tree]:
+    """A whole first run that ends in order: id, inputs, outputs as the engine saves them."""
+    async with driven(cloud, root) as engine:
+        inputs = await engine.check(program)
+        id, outputs = await engine.create(inputs)
+        await engine.cancel()
+    return id, inputs, outputs
