@@ -1,6 +1,5 @@
 """What containers print: fetched, counted and followed."""
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable
 from itertools import groupby
@@ -11,6 +10,7 @@ from modal_proto import api_pb2
 from infra.localcloud.modal.errors import invalid
 from infra.localcloud.modal.model import LogFilter, LogLine
 from infra.localcloud.modal.rpc import Call, Rpcs
+from infra.localcloud.modal.waiting import within
 from infra.localcloud.modal.world import World
 
 FETCH_LIMIT = 5000
@@ -55,22 +55,10 @@ def rpcs(world: World) -> Rpcs:
                 yield api_pb2.TaskLogsBatch(app_done=True)
                 return
             left = deadline - world.clock.monotonic()
-            if left <= 0 or not await _changed(world, app.app_id, seen, left):
+            if left <= 0 or not await within(world.clock, left, world.fleet.logs_changed(app.app_id, seen)):
                 return
 
     return {"AppFetchLogs": fetch, "AppCountLogs": count, "AppGetLogs": follow}
-
-
-async def _changed(world: World, app_id: str, seen: int, seconds: float) -> bool:
-    """False if nothing happened in that time, on the injected clock."""
-    change = asyncio.ensure_future(world.fleet.logs_changed(app_id, seen))
-    timeout = asyncio.ensure_future(world.clock.sleep(seconds))
-    try:
-        await asyncio.wait((change, timeout), return_when=asyncio.FIRST_COMPLETED)
-        return change.done()
-    finally:
-        change.cancel()
-        timeout.cancel()
 
 
 def _filter(
