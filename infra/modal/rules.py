@@ -1,0 +1,150 @@
+"""Modal's own rules for names, tags and paths, checked before anything is asked. Source: modal client 1.6.4, name_utils."""
+
+import keyword
+import re
+from collections.abc import Iterator
+from typing import Any, TypeGuard, TypeVar
+
+from infra.catalog import load
+from infra.catalog.loader import nearest
+from infra.kit import UNKNOWN, Failure
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+_APP_ID = re.compile(r"ap-[a-zA-Z0-9]{22}")
+_ENVIRONMENT = re.compile(r"(?!en-)[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", re.IGNORECASE)
+_TAG = re.compile(r"[a-zA-Z0-9._-]{1,63}")
+_LABEL = re.compile(r"(?![0-9]+$)(?!-)[a-z0-9-]{1,63}(?<!-)")
+_PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+OUR_TAGS = "pilotlight."
+"""Tags that begin so are the provider's own: the mark, and what was deployed."""
+
+_TAKEN = frozenset({"app", "modal", "modal_entry", "os", "sys", "tempfile", "Path", "TEMPLATE"})
+_NOT_FOR_MOUNTS = ("/", "/root", "/tmp")
+
+
+def is_known(value: T | None) -> TypeGuard[T]:
+    """Given, and not waiting for another resource."""
+    return value is not None and value is not UNKNOWN
+
+
+def known_items(values: Any) -> list[tuple[Any, Any]]:
+    """The known items of a list (by place) or a map (by key), either of which may be unknown itself."""
+    if isinstance(values, dict):
+        return [(key, value) for key, value in values.items() if is_known(value)]
+    return (
+        [(i, value) for i, value in enumerate(values) if is_known(value)] if isinstance(values, list) else []
+    )
+
+
+def name(path: str, value: Any) -> Iterator[Failure]:
+    """Of an app, volume, secret, dict, queue or file system."""
+    if is_known(value) and (not _NAME.fullmatch(value) or _APP_ID.fullmatch(value)):
+        yield Failure(path, f"{value!r} is no name in Modal. Wanted: 1 to 64 of a-z, A-Z, 0-9, '-', '_', '.'")
+
+
+def environment(path: str, value: Any) -> Iterator[Failure]:
+    if is_known(value) and not _ENVIRONMENT.fullmatch(value):
+        yield Failure(
+            path,
+            f"{value!r} is no environment's name. Wanted: 1 to 64 of a-z, A-Z, 0-9, '-', '_', beginning with a letter or "
+            "digit, and not with en-",
+        )
+
+
+def tags(values: Any) -> Iterator[Failure]:
+    for key, value in known_items(values):
+        if key.startswith(OUR_TAGS):
+            yield Failure(
+                f"tags.{key}", f"tags that begin with {OUR_TAGS} are the provider's own. Fix: rename"
+            )
+        for what in (key, value):
+            if not _TAG.fullmatch(what):
+                yield Failure(
+                    f"tags.{key}", f"{what!r} is no tag. Wanted: 1 to 63 of a-z, A-Z, 0-9, '-', '_', '.'"
+                )
+
+
+def identifier(path: str, value: str) -> Iterator[Failure]:
+    """Of a function or class: it is a name in the app's module, too."""
+    if not value.isidentifier() or not value.isascii() or keyword.iskeyword(value):
+        yield Failure(
+            path, f"{value!r} is no Python name, and functions and classes need one. Fix: rename it"
+        )
+    elif value in _TAKEN or value.startswith("_"):
+        yield Failure(path, f"{value!r} is taken by the module around it. Fix: rename it")
+
+
+def label(path: str, value: Any) -> Iterator[Failure]:
+    if is_known(value) and not _LABEL.fullmatch(value):
+        yield Failure(path, f"{value!r} is no label. Wanted: 1 to 63 of a-z, 0-9, '-', as in a host's name")
+
+
+def mount_path(path: str, value: str) -> Iterator[Failure]:
+    if not value.startswith("/") or ".." in value.split("/") or value.rstrip("/") in ("", *_NOT_FOR_MOUNTS):
+        yield Failure(
+            path,
+            f"nothing can be mounted at {value!r}. Wanted: an absolute path such as /data, not /root or /tmp",
+        )
+
+
+def variables(path: str, values: Any) -> Iterator[Failure]:
+    if not isinstance(values, dict):
+        return
+    for key in values:
+        if not _VARIABLE.fullmatch(key):
+            yield Failure(
+                f"{path}.{key}", f"{key!r} is no environment variable. Wanted: letters, digits and '_'"
+            )
+
+
+def pinned(path: str, value: Any) -> Iterator[Failure]:
+    if is_known(value) and not _PINNED.fullmatch(value):
+        yield Failure(
+            path,
+            f"{value!r} is not pinned: what runs could change without a review. Wanted: "
+            "<registry>/<repository>@sha256:<64 hex digits>. Fix: append the digest",
+        )
+
+
+def within(path: str, value: Any, limit: str) -> Iterator[Failure]:
+    """Against the catalog's range. Nothing for what is unset or unknown."""
+    if not is_known(value):
+        return
+    allowed = load().limit("modal", limit)
+    if not allowed.allows(value):
+        yield Failure(path, f"found {value:.15g}. Wanted: {allowed.range}")
+
+
+def at_least(path: str, value: Any, lowest: float) -> Iterator[Failure]:
+    if is_known(value) and value < lowest:
+        yield Failure(path, f"found {value:.15g}. Wanted: at least {lowest:.15g}")
+
+
+def gpu(path: str, value: str) -> Iterator[Failure]:
+    """`TYPE` or `TYPE:count`, under Modal's names."""
+    kind, colon, count = value.partition(":")
+    offered = {gpu.modal_id: gpu for gpu in load().gpus.values() if gpu.modal_id}
+    spellings = {name.upper(): gpu for name, gpu in offered.items()}
+    spellings |= {gpu.name.upper(): gpu for gpu in offered.values() if "A10" in gpu.name}
+    found = spellings.get(kind.upper())
+    if found is None:
+        if kind.upper() == "ANY" and not colon:
+            return
+        yield Failure(path, _no_gpu(kind, list(offered)))
+        return
+    most = found.modal_max_count or 8
+    if colon and (not count.isdecimal() or not 1 <= int(count) <= most):
+        yield Failure(path, f"{value!r} asks for {count or 'no'} GPUs. Wanted: 1 to {most} of {kind}")
+
+
+def _no_gpu(kind: str, offered: list[str]) -> str:
+    known = load().gpus.get(kind)
+    if known is not None and known.modal_id is None:
+        return f"Modal does not offer {kind}: {known.modal_reason}. Wanted: one of {', '.join(offered)}"
+    near = [known.modal_id] if known is not None and known.modal_id else nearest(kind, offered, 2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"Modal's GPUs are {', '.join(offered)}"
+    return f"{kind!r} is not a GPU of Modal. Fix: {hint}"
