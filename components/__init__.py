@@ -4,7 +4,7 @@ from components.model_endpoint import ModelEndpoint, export_endpoints
 from components.model_image import ModelImage
 from components.staged_weights import StagedWeights
 from components.weight_bucket import WeightBucket
-from infra.spec import (
+from infra.spec.declarations import (
     Auth,
     BucketKind,
     Budget,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from infra.spec import Spec
+from infra.spec.base import Spec
 from infra.spec.errors import PilotlightError
 
 

@@ -12,7 +12,7 @@ from components.staged_weights import StagedWeights
 from infra.catalog import load
 from infra.planning import monthly_range
 from infra.runpod.sdk import Endpoint
-from infra.spec import (
+from infra.spec.declarations import (
     Auth,
     Budget,
     Cloud,

@@ -4,7 +4,7 @@ import pulumi
 
 from components._base import explained, given, token, with_overrides
 from infra.artifacts.sdk import Image
-from infra.spec import ImageSpec, parse
+from infra.spec.declarations import ImageSpec, parse
 
 
 class ModelImage(pulumi.ComponentResource):

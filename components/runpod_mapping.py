@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.catalog import Catalog, UnknownGpu
-from infra.spec import Auth, CpuSpec, EndpointKind, EndpointSpec, ScalerType, Workers
+from infra.spec.declarations import Auth, CpuSpec, EndpointKind, EndpointSpec, ScalerType, Workers
 from infra.spec.parsing import Problem
 
 _CLOUD = "runpod"

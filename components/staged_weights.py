@@ -5,7 +5,7 @@ import pulumi
 from components._base import explained, given, token, with_overrides
 from components.weight_bucket import WeightBucket
 from infra.artifacts.sdk import Weights
-from infra.spec import WeightsSpec, parse
+from infra.spec.declarations import WeightsSpec, parse
 
 
 class StagedWeights(pulumi.ComponentResource):

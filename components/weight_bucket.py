@@ -4,7 +4,7 @@ import pulumi
 
 from components._base import explained, given, token, with_overrides
 from infra.artifacts.sdk import Bucket
-from infra.spec import BucketKind, BucketSpec, parse
+from infra.spec.declarations import BucketKind, BucketSpec, parse
 
 
 class WeightBucket(pulumi.ComponentResource):

@@ -7,7 +7,8 @@ from typing import Any
 import pydantic
 
 from infra.spec.errors import PilotlightError
-from infra.spec.parsing import nearest, problems_of
+from infra.spec.nearest import nearest
+from infra.spec.parsing import problems_of
 from policies.rules import RULES, RuleSettings
 
 FILE = Path("policies/settings.yaml")

@@ -8,6 +8,7 @@ from typing import Any
 from infra.catalog.model import Capability, CpuFlavor, DataCenter, GpuClass, Limit, RunpodSelection, squeeze
 from infra.catalog.prices import PriceBook
 from infra.spec.errors import PilotlightError
+from infra.spec.nearest import nearest
 
 CURRENT_PRICE_BOOK = "2026-11"
 
@@ -52,7 +53,7 @@ class Catalog:
         for gpu in self.gpus.values():
             for spelling in (gpu.name, *gpu.aliases, *gpu.runpod_type_ids, *gpu.runpod_pod_type_ids):
                 spellings.setdefault(spelling, gpu.name)
-        return list(dict.fromkeys(spellings[s] for s in nearest(name, spellings)))[:count]
+        return list(dict.fromkeys(spellings[s] for s in nearest(name, spellings, 5)))[:count]
 
     def gpu_of_runpod_type(self, type_id: str) -> GpuClass | None:
         """The narrowest class that holds this RunPod GPU type, whatever its spacing; None for a card not listed."""
@@ -180,26 +181,6 @@ class Catalog:
         fitting = [g for g in self.gpus.values() if g.runpod_pool and g.vram_gib >= gpu.vram_gib]
         names = [g.name for g in sorted(fitting, key=lambda g: g.vram_gib)[:3]]
         return f"use {', '.join(names)}" if names else ""
-
-
-def nearest(name: str, known: Iterable[str], count: int = 5) -> list[str]:
-    """The spellings in `known` nearest to `name`, best first; case, dashes and spaces do not count."""
-    import difflib
-
-    wanted = _plain(name)
-    scored = []
-    for spelling in known:
-        plain = _plain(spelling)
-        score = difflib.SequenceMatcher(None, wanted, plain).ratio()
-        if wanted and plain.startswith(wanted):
-            score = max(score, 0.9)
-        if score >= 0.6:
-            scored.append((-score, len(plain), spelling))
-    return [spelling for _, _, spelling in sorted(scored)[:count]]
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def _gpu_class(name: str, entry: dict[str, Any]) -> GpuClass:

@@ -64,7 +64,7 @@ def _request(text: str) -> dict[str, Any]:
 
 
 def _endpoint(outputs: dict[str, Any], name: str, stack: str) -> dict[str, Any]:
-    from infra.spec import nearest
+    from infra.spec.nearest import nearest
 
     endpoints = outputs.get("endpoints") or {}
     if name in endpoints:

@@ -14,7 +14,7 @@ def add_commands(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from infra.cli import call, cloud, engine
+    from infra.cli import call, cloud, engine, state
     from infra.kit.local import find_root
 
     root = find_root(None)
@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     code = engine.run(root, "up", "--yes", "--skip-preview", "--stack", args.stack)
     if code:
         return code
+    state.clear_pending(root, args.stack)
     text = json.dumps(DEMO)
     _say(f"pilotlight call search --input '{text}'")
     return call.run(argparse.Namespace(name="search", input=text, stack=args.stack, timeout=600.0))

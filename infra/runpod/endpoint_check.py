@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard, TypeVar
 
 from infra.catalog import Catalog, load
-from infra.catalog.loader import nearest
 from infra.catalog.model import squeeze
 from infra.kit import CheckContext, Failure
 from infra.runpod.endpoint_model import (
@@ -17,6 +16,7 @@ from infra.runpod.endpoint_model import (
 )
 from infra.runpod.endpoint_wire import MARK_KEY
 from infra.spec.findings import UNKNOWN
+from infra.spec.nearest import nearest
 
 T = TypeVar("T")
 

@@ -1,6 +1,5 @@
 """From keyword arguments to a declaration: every problem at once, each at its property, in plain words."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +9,7 @@ import pydantic
 
 from infra.spec.base import Spec
 from infra.spec.errors import PilotlightError
+from infra.spec.nearest import nearest
 
 S = TypeVar("S", bound=Spec)
 
@@ -51,13 +51,6 @@ def problems_of(model: type[pydantic.BaseModel], error: pydantic.ValidationError
             continue  # the other branch of a union such as `Workers | "auto"` already says what is wrong
         problems.setdefault(path, _message(model, item))
     return [Problem(path, message) for path, message in problems.items()]
-
-
-def nearest(value: str, names: Iterable[str]) -> list[str]:
-    """Up to three of `names` that are close to `value`, closest first, whatever the case."""
-    by_folded = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(value.casefold(), by_folded, n=3, cutoff=0.4)
-    return [by_folded[name] for name in close]
 
 
 def _message(model: type[pydantic.BaseModel], item: Any) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from components.runpod_mapping import environment, to_runpod
 from infra.catalog import load
-from infra.spec import EndpointSpec, parse
+from infra.spec.declarations import EndpointSpec, parse
 
 
 def mapped(**values: Any) -> tuple[dict[str, Any], dict[str, str]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.spec import EndpointSpec, ScalerType, SpecError, Traffic, parse
+from infra.spec.declarations import EndpointSpec, ScalerType, SpecError, Traffic, parse
 
 
 def problems(**values: object) -> dict[str, str]:
