@@ -43,7 +43,7 @@ class Engine:
 
     async def flush(self) -> None:
         """Until everything sent so far has reached the engine; bounded, because the engine may be gone."""
-        if self._queue is not None and not self._queue.empty():
+        if self._queue is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._queue.join(), 2.0)
 

@@ -78,7 +78,7 @@ def read_cloud(root: Path) -> LocalCloud | None:
         cloud = _parse(said)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return cloud if _alive(cloud.pid) else None
+    return cloud if _alive(cloud.pid, said.get("pid_started")) else None
 
 
 async def ensure_cloud(root: Path, status: Callable[[str], None]) -> LocalCloud:
@@ -153,19 +153,26 @@ def _parse(said: dict[str, Any]) -> LocalCloud:
     )
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int, started: str | None) -> bool:
+    """Whether the process runs, and is the one that started then: numbers are given again."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True  # no such file system here: the number alone has to do
+    return started is None or (fields[0] not in "ZX" and fields[19] == started)
 
 
 def _last_line(log: Path) -> str:
+    """What it said of the error: from the line that begins with `error:`, or the last line."""
     try:
         lines = log.read_text(errors="replace").strip().splitlines()
     except OSError:
         return "no output"
-    return lines[-1] if lines else "no output"
+    at = next((index for index, line in enumerate(lines) if line.startswith("error:")), len(lines) - 1)
+    return " ".join(line.strip() for line in lines[at:]) if lines else "no output"

@@ -28,6 +28,15 @@ def say(root, pid):
     (root / ".pilotlight" / "cloud.json").write_text(json.dumps({**SAID, "pid": pid}))
 
 
+def test_a_number_given_to_another_process_is_no_running_cloud(root):
+    (root / ".pilotlight").mkdir()
+    mine = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    for started, runs in ((mine, True), (str(int(mine) + 1), False)):
+        said = {**SAID, "pid": os.getpid(), "pid_started": started}
+        (root / ".pilotlight" / "cloud.json").write_text(json.dumps(said))
+        assert (read_cloud(root) is not None) is runs
+
+
 def stand_in(root, body):
     """A `pilotlight` command of the checkout."""
     command = root / ".venv" / "bin" / "pilotlight"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ async def test_another_checkout_with_the_same_names_adopts_nothing(world: World)
     (mine,) = await world.endpoints()
     world.engine.state.clear()
     world.stored = {}
+    shutil.rmtree(world.root / ".pilotlight" / "journal")  # another checkout has none
     await world.restart()
     with pytest.raises(Failed, match="pulumi import"):
         await world.engine.up("search", GPU)
