@@ -1,7 +1,7 @@
 """What a Modal app is rendered from, and what its module is called: data and hashes, no template yet.
 
-The module's name is a hash of everything that reaches the containers. What Modal can change without a new version (the
-autoscaler's numbers, the app's tags) stays out of it.
+The module's name is a hash of everything that decides what containers do. What Modal can change without a new version (the
+autoscaler's numbers, the app's tags) stays out of it, and so does the app's name.
 """
 
 import hashlib
@@ -201,9 +201,10 @@ def image_of(app: ModalApp, service: ModalService) -> ModalImage:
 
 
 def _picture(app: ModalApp) -> dict[str, Any]:
-    """The declaration as JSON data, without the root and what the autoscaler is told."""
+    """The declaration as JSON data, without the root, the name and what the autoscaler is told."""
     said = asdict(app)
     said.pop("root")
+    said.pop("name")
     for service in [*said["functions"], *said["classes"]]:
         service["options"] = {k: v for k, v in service["options"].items() if k not in AUTOSCALER}
     picture: dict[str, Any] = json.loads(json.dumps(said, default=lambda value: value.value))

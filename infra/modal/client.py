@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.modal.errors import translated
+from infra.modal.errors import Missing, translated
 
 _KEPT = frozenset({"MODAL_LOGLEVEL", "MODAL_TRACEBACK", "MODAL_MAX_THROTTLE_WAIT"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -86,6 +86,31 @@ class ModalClient:
         message = request(**fields) if request is not None else _empty()
         with self.doing(doing):
             return await _raw().aio(self.handle, method, message)
+
+    async def name_of(self, id: str, environment: str) -> str:
+        """The name of a volume, secret or network file system; the id itself where it is gone."""
+        if id not in self._names:
+            found = await self._find_name(id, environment)
+            if found is None:
+                return id
+            self._names[id] = found
+        return self._names[id]
+
+    def renamed(self, id: str, name: str) -> None:
+        self._names[id] = name
+
+    async def _find_name(self, id: str, environment: str) -> str | None:
+        try:
+            if id.startswith("vo-"):
+                answer = await self.rpc("VolumeGetById", f"read volume {id}", volume_id=id)
+                return str(answer.metadata.name) or None
+            if id.startswith("st-"):
+                answer = await self.rpc("SecretGetInfo", f"read secret {id}", secret_id=id)
+                return str(answer.metadata.name) or None
+            answer = await self.rpc("SharedVolumeList", f"read {id}", environment_name=environment)
+            return next((str(item.label) for item in answer.items if item.shared_volume_id == id), None)
+        except Missing:
+            return None
 
     async def close(self) -> None:
         if self.handle is not None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard, TypeVar
 
 from infra.catalog import load
-from infra.catalog.loader import nearest
 from infra.kit import UNKNOWN, Failure
+from infra.spec.nearest import nearest
 
 T = TypeVar("T")
 

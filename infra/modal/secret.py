@@ -71,24 +71,19 @@ class Secret(Named[SecretInputs, SecretState]):
         old: SecretState,
         new: SecretInputs,
     ) -> Found:
-        """All of it in one call: merging would leave keys behind that are not declared any more."""
+        """One call for new, changed and dropped variables (an update without a value drops); the mark's key stays."""
         client = ctx.client
-        mark = next((Mark.parse(key) for key in await _marks(client, found)), None) or ctx.mark
+        there = [key for key in await _keys(client, found) if not key.startswith(MARK_KEY)]
+        dropped = sorted({*there, *old.keys} - set(new.values))
+        updates = [{"key": key, "value": value} for key, value in sorted(new.values.items())]
         with client.doing(f"change the secret {found.name}", *new.values.values()):
-            from modal_proto import api_pb2
-
             await client.rpc(
-                "SecretGetOrCreate",
+                "SecretUpdate",
                 f"change the secret {found.name}",
-                deployment_name=found.name,
-                environment_name=environment,
-                object_creation_type=api_pb2.OBJECT_CREATION_TYPE_CREATE_OVERWRITE_IF_EXISTS,
-                env_dict=_values(new, mark),
+                secret_id=found.id,
+                updates=[*updates, *({"key": key} for key in dropped)],
             )
-        changed = await self.lookup(client, found.name, environment)
-        if changed is None:
-            raise Missing(f"Modal changed the secret {found.name} and does not have it now")
-        return changed
+        return found
 
     async def state(
         self,

@@ -63,6 +63,7 @@ class Volume(Named[VolumeInputs, VolumeState]):
             await client.api.Volume.rename.aio(
                 found.name, new.name, client=client.handle, environment_name=environment
             )
+        client.renamed(found.id, new.name)
         renamed = await self.by_id(client, found.id, environment)
         if renamed is None:
             raise Missing(f"Modal renamed the volume {found.name} and does not have it now")
