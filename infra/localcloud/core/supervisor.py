@@ -207,9 +207,10 @@ class Guardian:
             self._pipe.flush()
 
 
-def sweep(homes: Path) -> list[int]:
-    """Kill what an earlier daemon left: processes of this user whose HOME lies under `homes`. Returns their ids."""
-    prefix = b"HOME=" + os.fsencode(homes) + b"/"
+def sweep(homes: Path, variable: str = "HOME") -> list[int]:
+    """Kill what an earlier daemon left: processes of this user whose HOME (or other variable) lies under `homes`.
+    Returns their ids."""
+    prefix = os.fsencode(f"{variable}={homes}/")
     killed = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -1,0 +1,14 @@
+"""Function calls: inputs in, results out, tried again, cancelled; large ones by address."""
+
+from infra.localcloud.modal.rpc import Rpcs
+from infra.localcloud.modal.world import World
+
+from . import binding, blobs, results, submit
+from .blobs import BlobStore
+
+__all__ = ["BlobStore", "rpcs"]
+
+
+def rpcs(world: World) -> Rpcs:
+    rooms = (binding, blobs, results, submit)
+    return {name: handler for room in rooms for name, handler in room.rpcs(world).items()}
