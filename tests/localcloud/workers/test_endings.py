@@ -145,10 +145,11 @@ def test_a_worker_that_hangs_up_before_its_job_arrives_does_not_lose_it(played):
         await cloud.apply(workers_min=1)
         worker, poll = await cloud.ready()
         poll.cancel()
-        held = cloud.fleet._find(cloud.record.id, worker.worker.id)
-        await cloud.until(lambda: held.take and not held.take.alive())
+        for _ in range(3):
+            await cloud.call("GET", "health")
         job = await cloud.run(1)
-        assert (await cloud.status(job))["status"] == "IN_QUEUE"
+        endpoint = cloud.fleet._endpoints[cloud.record.id]
+        await cloud.until(lambda: endpoint.get(job).status.value == "IN_QUEUE")
         assert (await worker.take())["id"] == job
 
     played(test)

@@ -215,6 +215,23 @@ def test_retry_runs_a_failed_job_again_under_its_id(played):
     played(test)
 
 
+def test_a_job_tried_again_is_kept_until_the_end_of_its_ttl(played):
+    async def test(cloud):
+        await cloud.apply()
+        job = await cloud.run(1, policy={"ttl": 7_200_000})
+        worker = await cloud.actor()
+        await worker.take()
+        await worker.done(job, {"error": "boom"})
+        await cloud.apply(workers_max=0)
+        await cloud.call("POST", f"retry/{job}")
+        await cloud.clock.advance(7199)
+        assert (await cloud.status(job))["status"] == "IN_QUEUE"
+        await cloud.clock.advance(1)
+        await cloud.call("GET", f"status/{job}", expect=404)
+
+    played(test)
+
+
 def test_purge_empties_the_queue_and_leaves_what_runs(played):
     async def test(cloud):
         await cloud.apply()

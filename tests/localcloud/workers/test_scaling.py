@@ -189,6 +189,29 @@ def test_a_worker_that_ignores_sigterm_is_killed(played):
     played(test)
 
 
+def test_a_worker_told_to_stop_is_let_out_of_its_polls_but_never_answered_in_a_hot_loop(played):
+    async def test(cloud):
+        await cloud.apply(workers_min=1)
+        worker, take = await cloud.ready()
+        worker.worker.stubborn = True
+        stop = worker.stopping()
+        held = cloud.fleet._find(cloud.record.id, worker.worker.id)
+        await cloud.until(lambda: held.stop)
+        await cloud.apply(workers_min=0, workers_max=0)
+        assert await take == (204, None)
+        assert (await stop)[0] == 200
+        take, stop = worker.taking(), worker.stopping()
+        await cloud.until(lambda: held.take and held.stop)
+        await cloud.clock.advance(0.4)
+        assert not take.done()
+        assert not stop.done()
+        await cloud.clock.advance(0.1)
+        assert [await take, await stop] == [(204, None)] * 2
+        worker.worker.exit(0)
+
+    played(test)
+
+
 def test_a_removed_endpoint_is_gone_with_its_workers_and_jobs(played):
     async def test(cloud):
         await cloud.apply()

@@ -236,17 +236,11 @@ class Endpoint:
         """Give waiting jobs to workers that wait for jobs: the least busy first, then the oldest, so that the newest
         fall idle."""
         while len(self.queue):
-            takers = [
-                worker for worker in self.crew.workers.values() if worker.take is not None and worker.can_take
-            ]
+            takers = [worker for worker in self.crew.workers.values() if worker.can_take]
             if not takers:
                 return
             worker = min(takers, key=lambda worker: (len(worker.jobs), worker.created_at))
-            poll = worker.take
-            if poll is None or not poll.alive():
-                worker.release_take([])
-                continue
-            jobs = self.queue.take(poll.count)
+            jobs = self.queue.take(worker.take.count if worker.take else 0)
             for job in jobs:
                 self._begin(job, worker)
             worker.release_take(jobs)
