@@ -75,6 +75,8 @@ class RpcServer:
 
     async def listen(self, bound: socket.socket) -> None:
         """For clients with a token."""
+        # asyncio leaves this out for sockets that name no protocol, and every answer would then wait 40 ms.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self._start(None, sock=bound)
 
     async def listen_task(self, task_id: str, path: Path) -> Server:
