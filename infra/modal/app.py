@@ -105,9 +105,7 @@ class App(Resource[ModalClient, AppInputs, AppState]):
     async def delete(self, ctx: Context[ModalClient], id: str, old: AppState) -> None:
         client = await ctx.client.open()
         if await self._live(client, id) is not None:
-            with client.doing(f"stop app {old.name}"):
-                app = await client.api.App.lookup.aio(id, client=client.handle)
-                await app.stop.aio(client=client.handle)
+            await client.rpc("AppStop", f"stop app {old.name}", app_id=id)
         _ledger(ctx).forget(str(ctx.mark))
 
     async def _live(self, client: ModalClient, id: str) -> Any:

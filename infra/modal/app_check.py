@@ -40,9 +40,8 @@ def failures(ctx: CheckContext, inputs: AppInputs) -> list[Failure]:
 
 def complete(inputs: AppInputs) -> bool:
     """Whether nothing that the module is made of waits for another resource."""
-    picture = inputs.model_dump(
-        exclude={"name", "tags", "intent", "strategy", "environment", "module"}, exclude_none=True
-    )
+    outside = {"name", "tags", "intent", "strategy", "environment", "module"}
+    picture = inputs.model_dump(exclude=outside, exclude_none=True, warnings=False)
     return not _has_unknown(picture)
 
 

@@ -57,10 +57,7 @@ async def scale(ctx: Context[ModalClient], current: AppState, wanted: AppInputs)
 
 
 async def tag(ctx: Context[ModalClient], id: str, inputs: AppInputs) -> None:
-    client = await ctx.client.open()
-    with client.doing(f"tag app {inputs.name}"):
-        app = await client.api.App.lookup.aio(id, client=client.handle)
-        await app.set_tags.aio(our_tags(ctx, inputs), client=client.handle)
+    await ctx.client.rpc("AppSetTags", f"tag app {inputs.name}", app_id=id, tags=our_tags(ctx, inputs))
 
 
 def our_tags(ctx: Context[ModalClient], inputs: AppInputs) -> dict[str, str]:

@@ -1,0 +1,242 @@
+"""Modal's resources as a program writes them. Imports the Pulumi SDK, which provider processes never do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pulumi
+
+from infra.kit.sdk import CustomResource
+from infra.modal.app_model import AppInputs, AppState, Strategy
+from infra.modal.dict import DictInputs, DictState
+from infra.modal.environment import EnvironmentInputs, EnvironmentState
+from infra.modal.network_file_system import NetworkFileSystemInputs, NetworkFileSystemState
+from infra.modal.queue import QueueInputs, QueueState
+from infra.modal.secret import SecretInputs, SecretState
+from infra.modal.volume import VolumeInputs, VolumeState
+
+
+class App(CustomResource):
+    """Functions, handler classes and web endpoints. Nested arguments are mappings, keys in Python or in wire spelling.
+
+    functions: `{"embed": {"entry": "pipeline.py:embed", "cpu": 2, "timeout_s": 60}}`.
+    classes: `{"Search": {"gpu": ["L4", "A10"], "min_containers": 0, "scaledown_window_s": 60, "web": {}}}`.
+    image: `{"pip": ["numpy==2.4.6"]}` or `{"registry": "…@sha256:…"}`.
+    """
+
+    token: ClassVar = "pilotlight-modal:index:App"
+    inputs: ClassVar = AppInputs
+    state: ClassVar = AppState
+
+    name: pulumi.Output[str]
+    environment: pulumi.Output[str]
+    module: pulumi.Output[str]
+    app_id: pulumi.Output[str]
+    version: pulumi.Output[int | None]
+    deployed_at: pulumi.Output[str]
+    url: pulumi.Output[str | None]
+    web_urls: pulumi.Output[Mapping[str, str]]
+    function_ids: pulumi.Output[Mapping[str, str]]
+    history: pulumi.Output[Sequence[Mapping[str, Any]]]
+    dashboard_url: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str] | None = None,
+        environment: pulumi.Input[str] | None = None,
+        source: pulumi.Input[str] | None = None,
+        functions: pulumi.Input[Mapping[str, pulumi.Input[Mapping[str, Any]]]] | None = None,
+        classes: pulumi.Input[Mapping[str, pulumi.Input[Mapping[str, Any]]]] | None = None,
+        image: pulumi.Input[Mapping[str, Any]] | None = None,
+        env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        weights: pulumi.Input[str] | None = None,
+        tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        strategy: pulumi.Input[Strategy | str] | None = None,
+        intent: pulumi.Input[Mapping[str, Any]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "name": name,
+            "environment": environment,
+            "source": source,
+            "functions": functions,
+            "classes": classes,
+            "image": image,
+            "env": env,
+            "weights": weights,
+            "tags": tags,
+            "strategy": strategy,
+            "intent": intent,
+        }
+        super().__init__(resource_name, given, opts)
+
+
+class Volume(CustomResource):
+    """Files that containers mount. `force_destroy` lets it be deleted with what it holds."""
+
+    token: ClassVar = "pilotlight-modal:index:Volume"
+    inputs: ClassVar = VolumeInputs
+    state: ClassVar = VolumeState
+
+    name: pulumi.Output[str]
+    environment: pulumi.Output[str]
+    created_at: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str] | None = None,
+        environment: pulumi.Input[str] | None = None,
+        version: pulumi.Input[int] | None = None,
+        force_destroy: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "name": name,
+            "environment": environment,
+            "version": version,
+            "force_destroy": force_destroy,
+        }
+        super().__init__(resource_name, given, opts)
+
+
+class Secret(CustomResource):
+    """Environment variables that containers get. Modal never returns the values."""
+
+    token: ClassVar = "pilotlight-modal:index:Secret"
+    inputs: ClassVar = SecretInputs
+    state: ClassVar = SecretState
+
+    name: pulumi.Output[str]
+    environment: pulumi.Output[str]
+    keys: pulumi.Output[Sequence[str]]
+    created_at: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        values: pulumi.Input[Mapping[str, pulumi.Input[str]]],
+        name: pulumi.Input[str] | None = None,
+        environment: pulumi.Input[str] | None = None,
+        required_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "values": values,
+            "name": name,
+            "environment": environment,
+            "required_keys": required_keys,
+        }
+        super().__init__(resource_name, given, opts)
+
+
+class Environment(CustomResource):
+    """A part of the workspace with apps, volumes and secrets of its own."""
+
+    token: ClassVar = "pilotlight-modal:index:Environment"
+    inputs: ClassVar = EnvironmentInputs
+    state: ClassVar = EnvironmentState
+
+    name: pulumi.Output[str]
+    created_at: pulumi.Output[str]
+    is_default: pulumi.Output[bool]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str] | None = None,
+        web_suffix: pulumi.Input[str] | None = None,
+        restricted: pulumi.Input[bool] | None = None,
+        force_destroy: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "name": name,
+            "web_suffix": web_suffix,
+            "restricted": restricted,
+            "force_destroy": force_destroy,
+        }
+        super().__init__(resource_name, given, opts)
+
+
+class Dict(CustomResource):
+    """A key-value store that functions share."""
+
+    token: ClassVar = "pilotlight-modal:index:Dict"
+    inputs: ClassVar = DictInputs
+    state: ClassVar = DictState
+
+    name: pulumi.Output[str]
+    environment: pulumi.Output[str]
+    created_at: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str] | None = None,
+        environment: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "name": name,
+            "environment": environment,
+        }
+        super().__init__(resource_name, given, opts)
+
+
+class Queue(CustomResource):
+    """A queue of values between functions."""
+
+    token: ClassVar = "pilotlight-modal:index:Queue"
+    inputs: ClassVar = QueueInputs
+    state: ClassVar = QueueState
+
+    name: pulumi.Output[str]
+    environment: pulumi.Output[str]
+    created_at: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str] | None = None,
+        environment: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "name": name,
+            "environment": environment,
+        }
+        super().__init__(resource_name, given, opts)
+
+
+class NetworkFileSystem(CustomResource):
+    """A file system that functions share. Deprecated by Modal: use Volume."""
+
+    token: ClassVar = "pilotlight-modal:index:NetworkFileSystem"
+    inputs: ClassVar = NetworkFileSystemInputs
+    state: ClassVar = NetworkFileSystemState
+
+    name: pulumi.Output[str]
+    environment: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str] | None = None,
+        environment: pulumi.Input[str] | None = None,
+        force_destroy: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        given = {
+            "name": name,
+            "environment": environment,
+            "force_destroy": force_destroy,
+        }
+        super().__init__(resource_name, given, opts)
