@@ -230,7 +230,7 @@ def _copy(recipe: Recipe, rest: str, context: Mapping[str, bytes], mount_id: str
     *sources, target = words
     target = str(PurePosixPath(recipe.workdir or "/") / target)
     for source in sources:
-        absolute = "/" + source.lstrip("./")
+        absolute = "/" + source.removeprefix("./").lstrip("/")
         if source.startswith("/python/"):
             continue
         if absolute in context:
