@@ -5,8 +5,9 @@ from infra.localcloud.modal.world import World
 
 from . import binding, blobs, results, submit
 from .blobs import BlobStore
+from .blobs import routes as blob_routes
 
-__all__ = ["BlobStore", "rpcs"]
+__all__ = ["BlobStore", "blob_routes", "rpcs"]
 
 
 def rpcs(world: World) -> Rpcs:

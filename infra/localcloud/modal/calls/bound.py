@@ -81,7 +81,7 @@ def _apply(function: api_pb2.Function, options: api_pb2.FunctionOptions) -> None
     if options.mount_ids:
         function.mount_ids.extend(options.mount_ids)
     for name in ("resources", "retry_policy", "scheduler_placement"):
-        if options.HasField(name):  # type: ignore[arg-type]
+        if options.HasField(name):
             getattr(function, name).CopyFrom(getattr(options, name))
     for name in (
         "timeout_secs",
