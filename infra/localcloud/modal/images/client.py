@@ -1,26 +1,35 @@
-"""The Modal client for images: links to the packages of our own that it needs, and to nothing else of ours.
+"""The Modal client for images: the packages of our own that it needs, and nothing else of ours.
 
 Modal puts its client and what that needs into every container, behind the image's own packages; so do we.
 """
 
+import hashlib
 import os
 import re
+import shutil
+import tempfile
 from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 
 
-def link_client(root: Path) -> Path:
-    """A folder for the module search path, made anew if it is not that of the installed versions."""
+def client_folder(root: Path) -> Path:
+    """A folder for the module search path: `<root>/client-<hash of the installed versions>`, made where it is missing.
+
+    Its files are hard links where the disk allows: links of the other kind would lead out of a container's root.
+    """
     needed = _closure("modal")
-    stamp = "\n".join(f"{item.metadata['Name']}=={item.version} {item.locate_file('')}" for item in needed)
-    marker = root / ".versions"
-    if marker.is_file() and marker.read_text() == stamp:
-        return root
+    versions = "\n".join(f"{item.metadata['Name']}=={item.version}" for item in needed)
+    folder = root / f"client-{hashlib.sha256(versions.encode()).hexdigest()[:16]}"
+    if folder.is_dir():
+        return folder
     root.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=root))
     for item in needed:
-        _link(item, root)
-    marker.write_text(stamp)
-    return root
+        for file in item.files or ():
+            _link(Path(str(item.locate_file(file))), scratch, Path(file))
+    os.replace(scratch, folder)
+    return folder
 
 
 def _closure(name: str) -> list[metadata.Distribution]:
@@ -34,7 +43,7 @@ def _closure(name: str) -> list[metadata.Distribution]:
         try:
             item = metadata.distribution(wanted)
         except metadata.PackageNotFoundError:
-            # A requirement of another platform or an extra that is not installed.
+            # A requirement of another platform or of an extra.
             continue
         found[wanted] = item
         for requirement in item.requires or ():
@@ -43,24 +52,23 @@ def _closure(name: str) -> list[metadata.Distribution]:
     return [found[key] for key in sorted(found)]
 
 
-def _link(item: metadata.Distribution, root: Path) -> None:
-    site = Path(str(item.locate_file("")))
-    for top in {
-        Path(file).parts[0] for file in item.files or () if Path(file).parts[0] not in ("..", "__pycache__")
-    }:
-        _mirror(site / top, root / top)
-
-
-def _mirror(source: Path, target: Path) -> None:
-    """Packages are linked whole. A namespace (`google`) is shared by several distributions: its parts are linked."""
-    namespace = (
-        source.is_dir() and not source.name.endswith(".dist-info") and not (source / "__init__.py").exists()
-    )
-    if not namespace or source.name.endswith(".libs"):
-        target.unlink(missing_ok=True)
-        target.symlink_to(source)
+def _link(source: Path, root: Path, file: Path) -> None:
+    if ".." in file.parts or file.suffix == ".pyc" or not source.is_file():
         return
-    target.mkdir(exist_ok=True)
-    for part in os.listdir(source):
-        if part != "__pycache__":
-            _mirror(source / part, target / part)
+    target = root / file
+    if target.exists():
+        return
+    if file.suffix == ".py":
+        compiled = Path(cache_from_source(str(source)))
+        _link_one(compiled, target.parent / "__pycache__" / compiled.name)
+    _link_one(source, target)
+
+
+def _link_one(source: Path, target: Path) -> None:
+    if not source.is_file():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

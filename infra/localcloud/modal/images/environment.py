@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.localcloud.modal.model import Mounts
 from infra.spec.errors import PilotlightError
 
-from .client import link_client
+from .client import client_folder
 from .recipe import Install, Recipe
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -56,11 +57,13 @@ class Tools:
 
 
 class Environments:
-    """`<root>/venv-<hash>/`, and `<root>/client/` with links to the Modal client."""
+    """`<root>/venv-<hash>/`, and the Modal client beside them. Everything is compiled, because a container that sees it
+    read-only would compile it anew at each start."""
 
     def __init__(self, root: Path, tools: Tools, mounts: Mounts) -> None:
         self._root, self._tools, self._mounts = root, tools, mounts
         self._client: Path | None = None
+        self._compiling: asyncio.Task[Any] | None = None
         self._building: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(2)
 
@@ -103,6 +106,12 @@ class Environments:
                 self._building.pop(venv.name, None)
         return venv / "bin" / "python"
 
+    async def close(self) -> None:
+        tasks = [*self._building.values(), *([self._compiling] if self._compiling else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _make(self, venv: Path, recipe: Recipe, say: Say, extra: tuple[str, ...]) -> None:
         async with self._slots:
             await asyncio.to_thread(shutil.rmtree, venv, ignore_errors=True)
@@ -115,6 +124,8 @@ class Environments:
                     await self._install(venv, install, files, say)
                 await asyncio.to_thread(shutil.rmtree, files, ignore_errors=True)
             (venv / "ready").touch()
+            if self._compiling is None:
+                self._compiling = asyncio.ensure_future(self._compile_client(venv))
 
     async def _install(self, venv: Path, install: Install, files: Path, say: Say) -> None:
         if self._tools.uv is None:
@@ -140,7 +151,16 @@ class Environments:
 
     async def _pip(self, python: str, words: list[str]) -> tuple[int, str]:
         """From the wheelhouse if that has it all, which needs no network; else from the index."""
-        command = [str(self._tools.uv), "pip", "install", "--no-config", "--python", python, *words]
+        command = [
+            str(self._tools.uv),
+            "pip",
+            "install",
+            "--no-config",
+            "--compile-bytecode",
+            "--python",
+            python,
+            *words,
+        ]
         own_source = any(word.split("=")[0] in SOURCES for word in words)
         offline = ""
         if self._tools.wheelhouse is not None and not own_source:
@@ -149,6 +169,16 @@ class Environments:
                 return code, offline
         code, output = await _run(command)
         return code, output
+
+    async def _compile_client(self, venv: Path) -> None:
+        """Once for each version of the client; containers that start meanwhile do without."""
+        assert self._client is not None
+        marker = self._client / ".compiled"
+        if marker.exists():
+            return
+        command = ["-I", "-S", "-m", "compileall", "-q", str(self._client)]
+        await _run([str(venv / "bin" / "python"), *command])
+        marker.touch()
 
     def _lay_out(self, recipe: Recipe, files: Path) -> None:
         for mount_id, folder in recipe.copies:
@@ -161,7 +191,7 @@ class Environments:
     def _show_client(self, venv: Path, extra: tuple[str, ...]) -> None:
         """Behind the packages of the image, so that its own versions win."""
         if self._client is None:
-            self._client = link_client(self._root / "client")
+            self._client = client_folder(self._root)
         listing = "\n".join((*extra, str(self._client))) + "\n"
         path = site_packages(venv) / "zz_modal_client.pth"
         if not path.is_file() or path.read_text() != listing:
@@ -220,5 +250,6 @@ async def _run(command: list[str], more: Mapping[str, str] | None = None) -> tup
     except BaseException:
         if process.returncode is None:
             process.kill()
+            await process.wait()
         raise
     return process.returncode or 0, output.decode(errors="replace")

@@ -126,6 +126,7 @@ class ImageStore:
             build.cancel()
         if self._builds:
             await asyncio.wait(self._builds.values())
+        await self._environments.close()
 
     async def _build(self, record: ImageRecord) -> None:
         said: list[str] = []
