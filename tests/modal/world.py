@@ -1,6 +1,5 @@
 """The real local Modal, the real provider behind gRPC with Modal's official client, and a fleet that runs nothing."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -177,6 +176,12 @@ class World:
         await self.stop_provider()
         return await self.start_provider()
 
+    async def client_ready(self) -> None:
+        """A client of its own, for a test that needs one before the provider does."""
+        if not hasattr(self, "client"):
+            access = Access(self.url, self.token.id, self.token.secret, "the test")
+            self.client = await ModalClient(access, environment=None, root=self.root).open()
+
     def app(self, name: str) -> Any:
         """The record of the app that runs under a name."""
         return next((app for app in self.modal.apps.values() if app.name == name and app.running), None)
@@ -214,7 +219,3 @@ def _data(local: LocalModal) -> list[rpc.Rpcs]:
     from infra.localcloud.modal import data
 
     return [data.rpcs(local)]
-
-
-async def pause() -> None:
-    await asyncio.sleep(0)
