@@ -79,7 +79,9 @@ class Folders:
         from modal_proto import api_pb2
 
         async def get_or_create(request: Any, call: rpc.Call) -> api_pb2.VolumeGetOrCreateResponse:
-            metadata = api_pb2.VolumeMetadata(name=request.deployment_name, version=api_pb2.VOLUME_FS_VERSION_V2)
+            metadata = api_pb2.VolumeMetadata(
+                name=request.deployment_name, version=api_pb2.VOLUME_FS_VERSION_V2
+            )
             return api_pb2.VolumeGetOrCreateResponse(
                 volume_id=f"vo-{request.deployment_name}", version=metadata.version, metadata=metadata
             )
@@ -149,7 +151,7 @@ class RunningModal:
         world.fleet = self.fleet
         rooms = [apps.rpcs(world), calls.rpcs(world), containers.rpcs(world)]
         await rpc.serve(world, [*rooms, self.images.rpcs(), self.volumes.rpcs()], grpc)
-        app = web.Application()
+        app = web.Application(middlewares=[front.by_host(world)])
         app.add_routes(calls.blob_routes(world, blobs))
         app.add_routes(front.routes(world))
         self._runner = web.AppRunner(app)

@@ -12,7 +12,7 @@ from infra.localcloud.core.backoff import Backoff
 from infra.localcloud.core.faults import FaultKind
 from infra.localcloud.core.timers import Timer
 from infra.localcloud.modal.calls.book import Input
-from infra.localcloud.modal.containers import scheduler
+from infra.localcloud.modal.containers import ports, scheduler
 from infra.localcloud.modal.containers.container import Container, Phase
 from infra.localcloud.modal.containers.platform import CannotStart, Platform
 from infra.localcloud.modal.containers.scheduler import Load
@@ -20,8 +20,9 @@ from infra.localcloud.modal.model import FunctionRecord
 
 EXIT_GRACE_S = 30.0  # for exit hooks, once a container has been told to end
 STOP_GRACE_S = 5.0  # from the interrupt to the kill, where it is stopped in its work
-STARTUP_TIMEOUT_S = 300.0
+STARTUP_TIMEOUT_S = 60.0
 STOCK_OUT_S = 10.0  # between two looks for a free machine
+PORT_LOOK_S = 0.02
 GIVE_UP = 3  # containers in a row that died before they took an input
 
 
@@ -119,6 +120,10 @@ class Crew:
         self._backoff.calm()
         self._platform.turns.done(container)
         self._host.changed()
+
+    def await_port(self, container: Container) -> None:
+        """A server's enter hooks have run: it is ready once its port takes connections."""
+        self._spawn(self._await_port(container, container.record.function.http_config.port))
 
     def rested(self, container: Container) -> None:
         """Something left the container: it may now be idle, or at its end."""
@@ -264,17 +269,19 @@ class Crew:
         container.process, container.started_at = process, self._platform.clock.now()
         process.exited.add_done_callback(lambda exited: self._exited(container, exited.result()))
         function = container.record.function
-        limit = float(
-            function.http_config.startup_timeout
-            or function.startup_timeout_secs
-            or function.timeout_secs
-            or STARTUP_TIMEOUT_S
-        )
+        limit = _startup_timeout_s(function)
         container.deadline = self._platform.timers.after(limit, lambda: self._too_slow(container, limit))
         if container.retiring:
             self._signal(container, STOP_GRACE_S)
         elif self._platform.fault(FaultKind.CRASH, container.record, "boot") is not None:
             process.kill()
+
+    async def _await_port(self, container: Container, port: int) -> None:
+        while container.phase is Phase.STARTING:
+            if await ports.answers(port):
+                self.ready(container)
+                return
+            await self._platform.clock.sleep(PORT_LOOK_S)
 
     def _never_started(self, container: Container, reason: str) -> None:
         self._platform.say(container, f"cannot start: {reason}")
@@ -361,3 +368,11 @@ class Crew:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _startup_timeout_s(function: api_pb2.Function) -> float:
+    """The client fills in the function's timeout where none is named; a busy laptop is slower at starting than Modal."""
+    named = function.http_config.startup_timeout or function.startup_timeout_secs
+    if named and named != function.timeout_secs:
+        return float(named)
+    return float(max(function.timeout_secs, STARTUP_TIMEOUT_S))

@@ -88,8 +88,14 @@ def rpcs(world: World) -> Rpcs:
             pool.crew.failed(container, request.result)
         return Empty()
 
+    async def server_ready(request: api_pb2.ContainerServerLifecycleReadyRequest, call: Call) -> Empty:
+        pool, container = caller(call)
+        pool.crew.await_port(container)
+        return Empty()
+
     return {
         "ContainerHello": hello,
+        "ContainerServerLifecycleReady": server_ready,
         "ContainerHeartbeat": heartbeat,
         "FunctionGetInputs": get_inputs,
         "FunctionPutOutputs": put_outputs,

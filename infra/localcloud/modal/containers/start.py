@@ -17,6 +17,7 @@ from infra.localcloud.modal.containers.container import Container
 from infra.localcloud.modal.containers.environment import ROOM_VARIABLE, container_environment
 from infra.localcloud.modal.containers.logs import STDERR, STDOUT, Logs, Stream
 from infra.localcloud.modal.containers.platform import CannotStart
+from infra.localcloud.modal.containers.ports import Ports
 from infra.localcloud.modal.containers.room import Room
 from infra.localcloud.modal.containers.scheduler import holds_port
 from infra.localcloud.modal.model import Runtime
@@ -47,6 +48,7 @@ class ProcessStarter:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, mode=0o700)
         self._sockets = _socket_folder(world.state_dir)
+        self._ports = Ports()
 
     async def start(self, container: Container) -> Running:
         try:
@@ -56,6 +58,7 @@ class ProcessStarter:
             raise CannotStart(text) from error
 
     async def clean(self, container: Container) -> None:
+        self._ports.release(container)
         room, server, streams = self._rooms.pop(container.id, (None, None, []))
         for stream in streams:
             stream.end(self._world.clock.now())
@@ -72,6 +75,7 @@ class ProcessStarter:
     async def _start(self, container: Container) -> Running:
         if self._namespaces is None:
             self._namespaces = await asyncio.to_thread(namespace.possible)
+        self._ports.take(container)
         runtime = self._world.images.interpreter(container.record.function.image_id)
         room = Room(
             self._folder / container.id, self._sockets / f"{container.id[-12:]}.sock", self._namespaces

@@ -5,7 +5,7 @@ from tests.localcloud.modal.running import RunningModal
 
 pytestmark = pytest.mark.xdist_group("modal")
 
-SOURCE = '''
+SOURCE = """
 import os, time
 
 @app.function(max_containers=8)
@@ -84,7 +84,7 @@ async def together(n):
         all_here.set()
     await all_here.wait()
     return here
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,9 @@ Plain = modal.Cls.from_name("shop", "Plain")
 answer = Plain.with_options(max_containers=2, timeout=7)().hi.remote("me")
 """
     assert shop.call(code) == "hi me"
-    bound = [record for record in shop.world.functions.values() if record.base_id and record.name == "Plain.*"]
+    bound = [
+        record for record in shop.world.functions.values() if record.base_id and record.name == "Plain.*"
+    ]
     assert [(record.function.timeout_secs, record.settings.max_containers) for record in bound] == [(7, 2)]
 
 
