@@ -41,7 +41,10 @@ def sync(uv: Path, step: Step) -> None:
     env = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never"}
     env.pop("VIRTUAL_ENV", None)
     which = [] if _healthy(VENV) else ["--python", str(_base_python())]
-    run(step, [uv, "sync", "--frozen", *which], cwd=ROOT, env=env)
+    # Every provider and every program of a stack is a process of its own: none should compile what it imports.
+    run(step, [uv, "sync", "--frozen", "--compile-bytecode", *which], cwd=ROOT, env=env)
+    ours = [str(ROOT / room) for room in ("infra", "components", "images", "policies")]
+    run(step, [VENV / "bin/python", "-m", "compileall", "-q", *ours], cwd=ROOT)
 
 
 def wheelhouse(step: Step) -> Path:
