@@ -1,5 +1,6 @@
 """Puts the local cloud together: which service gets what. The one place that knows all of them."""
 
+import asyncio
 import os
 import random
 import shutil
@@ -14,10 +15,13 @@ from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
+from infra.localcloud.modal.assembly import LocalModal
+from infra.localcloud.modal.images import Unpacked
+from infra.localcloud.modal.world import Token, Urls
 from infra.localcloud.runpod.rest import offers
 from infra.localcloud.runpod.rest.service import RestService
 from infra.localcloud.runpod.workers.fleet import LocalFleet
-from infra.localcloud.runpod.workers.images import ImageStore
+from infra.localcloud.runpod.workers.images import ImageStore, UnpackedImage, on_host
 from infra.localcloud.runpod.workers.reference import ALIAS, parse
 from infra.localcloud.storage.objectstore import REGION, ObjectStore, ObjectStoreConfig
 from infra.localcloud.storage.registry import Registry, registry_app
@@ -46,6 +50,7 @@ class Cloud:
     objectstore: ObjectStore
     fleet: LocalFleet
     service: RestService
+    modal: LocalModal
     started_at: float
 
     @property
@@ -59,7 +64,7 @@ class Cloud:
     async def close(self) -> None:
         """Stop what runs: workers first, while they can still reach us, then what they use."""
         self.service.close()
-        await self.fleet.close()
+        await asyncio.gather(self.fleet.close(), self.modal.close())
         await self.objectstore.stop()
 
 
@@ -71,9 +76,10 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
     registry = Registry(paths.registry, keys.registry_password)
     hosts = (ALIAS, f"127.0.0.1:{ports['registry']}", f"localhost:{ports['registry']}")
     url = f"http://127.0.0.1:{ports['api']}"
+    unpacked = ImageStore(registry, paths.cloud / "images", hosts)
     fleet = LocalFleet(
         clock,
-        ImageStore(registry, paths.cloud / "images", hosts),
+        unpacked,
         meter,
         store,
         url,
@@ -91,6 +97,18 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
     # The fleet's own account goes by the same keys as the rows that it writes, so no run is counted twice.
     meter.watch(fleet.usage)
     settings.on_change(fleet.settings_changed)
+    modal = LocalModal(
+        store,
+        clock,
+        settings,
+        faults,
+        meter,
+        paths.modal,
+        Urls(f"http://127.0.0.1:{ports['modal']}", f"http://127.0.0.1:{ports['modal_web']}", url),
+        Token(keys.modal_token_id, keys.modal_token_secret),
+        tools=read_json(paths.toolchain) or {},
+        registry=RegistryImages(unpacked, hosts),
+    )
     objectstore = ObjectStore(_objectstore(paths, keys, ports["s3"]), clock)
     return Cloud(
         paths,
@@ -105,6 +123,7 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         objectstore,
         fleet,
         service,
+        modal,
         clock.now(),
     )
 
@@ -123,9 +142,29 @@ class LocalImages:
         return self._registry.manifest(reference.repository, reference.digest or reference.tag) is not None
 
 
+class RegistryImages:
+    """Images of the local registry as bases of Modal images: what they bring for Python, and their environment."""
+
+    def __init__(self, images: ImageStore, hosts: Collection[str]) -> None:
+        self._images = images
+        self._hosts = {ALIAS, *hosts}
+
+    async def __call__(self, reference: str) -> Unpacked | None:
+        parsed = parse(reference)
+        if parsed is None or parsed.host not in self._hosts:
+            return None
+        return _for_modal(await self._images.resolve(reference))
+
+
 def registry_site(cloud: Cloud) -> web.Application:
     middlewares = [loopback_only(cloud.ports["registry"]), cloud.faults.middleware("registry")]
     return registry_app(cloud.registry, middlewares)
+
+
+def _for_modal(image: UnpackedImage) -> Unpacked:
+    env = dict(image.env)
+    folders = [folder for folder in env.pop("PYTHONPATH", "").split(os.pathsep) if folder]
+    return Unpacked(tuple(folders or [on_host(image.root, "/app")]), env)
 
 
 def _worker_environment(keys: Keys, ports: dict[str, int]) -> dict[str, str]:

@@ -7,8 +7,6 @@ from typing import Any
 from .paths import CloudPaths
 
 LOOPBACK = ("127.0.0.1", "localhost")
-# The discard service: nothing listens there, so a Modal client is refused instead of reaching the real service.
-MODAL_REFUSES = "http://127.0.0.1:9"
 
 
 def variables(record: Mapping[str, Any], paths: CloudPaths, environment: Mapping[str, str]) -> dict[str, str]:
@@ -17,10 +15,7 @@ def variables(record: Mapping[str, Any], paths: CloudPaths, environment: Mapping
     return {
         **_runpod(record["url"], record["runpod"]["api_key"]),
         **_aws(record["s3"], paths),
-        "MODAL_SERVER_URL": MODAL_REFUSES,
-        "MODAL_CONFIG_PATH": str(paths.clients / "modal.toml"),
-        "MODAL_TOKEN_ID": "ak-local",
-        "MODAL_TOKEN_SECRET": "as-local",
+        **_modal(record["modal"], paths),
         "NO_PROXY": exceptions,
         "no_proxy": exceptions,
     }
@@ -63,6 +58,18 @@ def _aws(s3: Mapping[str, Any], paths: CloudPaths) -> dict[str, str]:
         "AWS_CONFIG_FILE": str(paths.clients / "aws-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(paths.clients / "aws-credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _modal(modal: Mapping[str, Any], paths: CloudPaths) -> dict[str, str]:
+    return {
+        "MODAL_SERVER_URL": modal["server_url"],
+        "MODAL_TOKEN_ID": modal["token_id"],
+        "MODAL_TOKEN_SECRET": modal["token_secret"],
+        "MODAL_CONFIG_PATH": str(paths.clients / "modal.toml"),
+        # Left over from another account, an environment or a profile would be looked for here.
+        "MODAL_ENVIRONMENT": "main",
+        "MODAL_PROFILE": "",
     }
 
 

@@ -22,7 +22,16 @@ from .paths import CloudPaths
 
 START_S = 60.0
 STOP_S = 20.0
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+# Where the packages of images come from.
+KEPT_OF_UV = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "UV_CACHE_DIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+)
 LOG_LIMIT = 5 << 20  # bytes
 
 Say = Callable[[str], None]
@@ -184,7 +193,9 @@ def _stop(pid: int, start: str, say: Say) -> None:
 def _environment(paths: CloudPaths) -> dict[str, str]:
     """Nothing of the caller's secrets: what a program needs to run, our own settings, and the mark to find it by."""
     kept = {
-        name: value for name, value in os.environ.items() if name in KEPT or name.startswith("PILOTLIGHT_")
+        name: value
+        for name, value in os.environ.items()
+        if name in (*KEPT, *KEPT_OF_UV) or name.startswith("PILOTLIGHT_")
     }
     return {**kept, process.MARK: str(paths.cloud)}
 

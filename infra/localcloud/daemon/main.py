@@ -135,7 +135,15 @@ def _dependents(paths: CloudPaths, store: Any) -> Any:
         )
         return f"bucket {names[0]} was deployed with that address" if names else ""
 
-    return {"api": endpoints, "registry": str, "s3": buckets}
+    def web_endpoints() -> str:
+        count = len(store.kv("modal.web").items())
+        return (
+            f"{count} deployed web endpoint{'s carry' if count > 1 else ' carries'} that address"
+            if count
+            else ""
+        )
+
+    return {"api": endpoints, "registry": str, "s3": buckets, "modal": str, "modal_web": web_endpoints}
 
 
 async def _serve(
@@ -156,13 +164,18 @@ async def _serve(
         # It binds its port itself, so ours has to let go first.
         sockets["s3"].close()
         await cloud.objectstore.start()
-        apps = {"api": site.api_site(cloud, stop), "registry": assembly.registry_site(cloud)}
+        apps = {
+            "api": site.api_site(cloud, stop),
+            "registry": assembly.registry_site(cloud),
+            "modal_web": cloud.modal.site(),
+        }
         for use, app in apps.items():
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             runners.append(runner)
             await web.SockSite(runner, sockets[use]).start()
         await cloud.service.restore()
+        await cloud.modal.open(sockets["modal"])
         record.write(cloud)
         gc.collect()
         gc.freeze()

@@ -90,6 +90,11 @@ class CloudPaths:
         return self.cloud / "registry"
 
     @property
+    def modal(self) -> Path:
+        """Local Modal's files: mounts, images, blobs, logs."""
+        return self.cloud / "modal"
+
+    @property
     def clients(self) -> Path:
         """Configuration files that point official clients here."""
         return self.cloud / "clients"

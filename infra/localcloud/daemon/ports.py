@@ -1,4 +1,4 @@
-"""The three ports of this checkout's cloud: chosen once, then kept, because deployed things remember them."""
+"""The ports of this checkout's cloud: chosen once, then kept, because deployed things remember them."""
 
 import contextlib
 import errno
@@ -12,7 +12,13 @@ from .files import read_json, write_json
 from .paths import CloudPaths
 from .process import listener
 
-USES = {"api": "RunPod API", "registry": "image registry", "s3": "object storage"}
+USES = {
+    "api": "RunPod API",
+    "registry": "image registry",
+    "s3": "object storage",
+    "modal": "Modal API",
+    "modal_web": "Modal web endpoints",
+}
 # Below the range that Linux gives to outgoing connections (32768 and up), so none of those can sit on a port of ours.
 RANGE = range(20_000, 32_000)
 

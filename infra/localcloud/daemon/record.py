@@ -38,6 +38,12 @@ def write(cloud: "Cloud") -> None:
             "secret_access_key": keys.s3_secret_access_key,
             "region": cloud.region,
         },
+        "modal": {
+            "server_url": f"http://127.0.0.1:{ports['modal']}",
+            "token_id": keys.modal_token_id,
+            "token_secret": keys.modal_token_secret,
+            "web_url": f"http://127.0.0.1:{ports['modal_web']}",
+        },
     }
     _write_client_files(cloud.paths, record)
     write_json(cloud.paths.record, record)
