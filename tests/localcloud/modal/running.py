@@ -220,7 +220,7 @@ class RunningModal:
             from infra.localcloud.modal.model import LogFilter
 
             lines = [line for app in self.world.apps for line in self.fleet.logs(app, LogFilter())]
-            return "".join(f"{line.task_id[-4:]} {line.source} {line.text}" for line in lines)
+            return "".join(f"{line.task_id[-4:]} {line.source} {line.text}" for line in lines[-40:])
 
         return self.ask(read)
 
