@@ -238,6 +238,7 @@ def test_a_damaged_image_is_refused_and_leaves_nothing(store, pushed, tmp_path):
         [("app/../../evil", b"")],
         [link("out", "../..")],
         [link("app/out", "../../etc/passwd")],
+        [link("up", "..")],
         [link("here", "app"), ("here/evil", b"")],
         [("here", None), ("here/fine", b""), link("here", "/"), ("here/evil", b"")],
         [("a/b", None), ("a/b/fine", b""), link("a", "/"), ("a/b/evil", b"")],

@@ -68,6 +68,8 @@ def test_a_quick_job_is_written_once_and_not_while_its_client_waits(played):
         assert stored.items() == []
         await cloud.clock.advance(1)
         assert [key for key, _ in stored.items()] == [job]
+        await cloud.clock.advance(1800)
+        assert stored.items() == []
 
     played(test)
 
@@ -80,10 +82,14 @@ def test_a_webhook_is_tried_three_times_ten_seconds_apart(played, answers, calls
         async def hook(request):
             got.append(await request.json())
             arrived.set()
-            return web.Response(status=answers[len(got) - 1])
+            return web.Response(status=answers[len(got) - 1], headers={"Location": "/elsewhere"})
+
+        async def elsewhere(request):
+            return web.Response()
 
         app = web.Application()
         app.router.add_post("/hook", hook)
+        app.router.add_get("/elsewhere", elsewhere)
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
