@@ -13,6 +13,7 @@ from infra.spec.errors import PilotlightError
 
 from .assembly import Cloud
 from .guard import Handler
+from .modalview import apps
 from .overview import endpoints
 from .process import resident_bytes
 
@@ -81,6 +82,11 @@ def snapshot(cloud: Cloud) -> dict[str, Any]:
             "status": _objectstore(cloud),
             "pid": cloud.objectstore.pid,
             "restarts": cloud.objectstore.restarts,
+        },
+        "modal": {
+            "url": cloud.modal.world.urls.server,
+            "webUrl": cloud.modal.world.urls.web,
+            "apps": [asdict(app) for app in apps(cloud.modal.world)],
         },
         "endpoints": [asdict(endpoint) for endpoint in endpoints(cloud)],
         "settings": cloud.settings.model_dump(mode="json", exclude_defaults=True),

@@ -14,11 +14,14 @@ def text(found: Mapping[str, Any]) -> str:
         f"registry     {found['registry']['url']}",
         f"storage      {store['url']}  ({store['status']}"
         + (f", restarted {store['restarts']} times)" if store["restarts"] else ")"),
+        f"modal        {found['modal']['url']}  (web endpoints at {found['modal']['webUrl']}/w/…)",
     ]
     if found["settings"]:
         lines.append(f"settings     {json.dumps(found['settings'])}")
     for endpoint in found["endpoints"]:
         lines += ["", *_endpoint(endpoint)]
+    for app in found["modal"]["apps"]:
+        lines += ["", *_app(app)]
     return "\n".join(lines)
 
 
@@ -35,6 +38,25 @@ def _endpoint(endpoint: Mapping[str, Any]) -> list[str]:
         reason = f": {worker['reason']}" if worker["reason"] else ""
         lines.append(
             f"    {worker['id']}  {worker['status']}{reason}  {worker['hardware']}  up {_duration(worker['uptime_s'])}"
+        )
+    return lines
+
+
+def _app(app: Mapping[str, Any]) -> list[str]:
+    lines = [f"modal app {app['name']} ({app['id']}, environment {app['environment']}, v{app['version']})"]
+    for function in app["functions"]:
+        limits = f"min {function['containers_min']}, max {function['containers_max'] or 'none'}"
+        lines.append(
+            f"  {function['name']}  {function['queued']} queued, {function['running']} running, "
+            f"{function['containers']} containers ({limits})"
+            + (f", {function['gpu']}" if function["gpu"] else "")
+        )
+        lines += [f"    {url}" for url in function["web_urls"]]
+    for container in app["containers"]:
+        reason = f": {container['reason']}" if container["reason"] else ""
+        lines.append(
+            f"    {container['id']}  {container['function']}  {container['state']}{reason}  "
+            f"up {_duration(container['uptime_s'])}"
         )
     return lines
 

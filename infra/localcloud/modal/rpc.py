@@ -29,6 +29,8 @@ __all__ = ["Call", "RpcError", "RpcServer", "Rpcs", "serve"]
 log = logging.getLogger("pilotlight.cloud.modal")
 
 SERVICE = "modal.client.ModalClient"
+# It reports each request that a client gives up, which is how clients end their waiting.
+logging.getLogger("grpclib.server").setLevel(logging.WARNING)
 CONTAINER = 3
 
 

@@ -47,6 +47,10 @@ def variables(running: Checkout) -> dict[str, str]:
         "AWS_PROFILE": "production",
         "AWS_SESSION_TOKEN": "canary",
         "RUNPOD_API_KEY": "canary",
+        "MODAL_TOKEN_ID": "canary",
+        "MODAL_TOKEN_SECRET": "canary",
+        "MODAL_ENVIRONMENT": "canary",
+        "MODAL_PROFILE": "canary",
         "NO_PROXY": "intranet.example",
         "HTTP_PROXY": "http://proxy.invalid:3128",
         "HOME": "/nonexistent",
@@ -89,7 +93,11 @@ def test_every_address_is_on_loopback_and_nothing_of_the_caller_is_left(
         "AWS_ENDPOINT_URL_S3": running.record["s3"]["url"],
         "NO_PROXY": "intranet.example,127.0.0.1,localhost",
         "no_proxy": "intranet.example,127.0.0.1,localhost",
-        "MODAL_SERVER_URL": "http://127.0.0.1:9",
+        "MODAL_SERVER_URL": running.record["modal"]["server_url"],
+        "MODAL_TOKEN_ID": running.record["modal"]["token_id"],
+        "MODAL_TOKEN_SECRET": running.record["modal"]["token_secret"],
+        "MODAL_ENVIRONMENT": "main",
+        "MODAL_PROFILE": "",
     }
     assert {name: variables.get(name) for name in expected} == expected
     assert "canary" not in variables.values()
