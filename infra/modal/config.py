@@ -4,7 +4,7 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from infra.kit import ConnectContext, Model, prop
+from infra.kit import Change, ConnectContext, Model, prop
 from infra.modal.errors import TOKEN_ID_VARIABLE, TOKEN_SECRET_VARIABLE
 from infra.spec.errors import PilotlightError
 
@@ -38,7 +38,8 @@ class Config(Model):
     environment: str | None = prop(
         None,
         env="MODAL_ENVIRONMENT",
-        desc="Environment of resources that name none. Unset: the workspace's default one.",
+        change=Change.REPLACE,
+        desc="Environment of resources that name none. Unset: the workspace's default one. A change moves them all.",
     )
 
 

@@ -1,7 +1,7 @@
 """`pilotlight-modal:index:Volume`: files that containers mount."""
 
 import asyncio
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from infra.kit import Change, Context, prop
 from infra.modal.client import ModalClient
@@ -127,12 +127,5 @@ async def mounted_by(client: ModalClient, volume_id: str, environment: str) -> l
 
 
 async def _entries(client: ModalClient, found: Found) -> list[str]:
-    """The first few files at its top."""
-    entries: list[str] = []
     with client.doing(f"list the files of {found.name}"):
-        listing: Any = found.raw.iterdir.aio("/", recursive=False)
-        async for entry in listing:
-            entries.append(entry.path)
-            if len(entries) > 3:
-                break
-    return entries
+        return [entry.path for entry in await found.raw.listdir.aio("/")]

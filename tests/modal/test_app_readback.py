@@ -93,7 +93,9 @@ async def test_after_an_import_only_what_cannot_be_read_is_news(world: World) ->
     await world.engine.adopt("App/again", id)
     found = await world.engine.diff("App/again", await world.engine.check("App/again", FULL))
     unreadable = re.compile(r"(source|env|weights|strategy)\b|.*\.(entry|requiredKeys|kind|method|docs)\b")
-    assert [path for path in found.fields if not unreadable.match(path)] == ["classes.Search.gpu[0]"]  # l4, L4
+    assert [path for path in found.fields if not unreadable.match(path)] == [
+        "classes.Search.gpu[0]"
+    ]  # l4, L4
     world.calls.clear()
     await world.engine.up("App/again", FULL)
     assert "AppPublish" not in world.calls

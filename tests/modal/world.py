@@ -1,5 +1,6 @@
 """The real local Modal, the real provider behind gRPC with Modal's official client, and a fleet that runs nothing."""
 
+import importlib.util
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio  # type: ignore[import-untyped]
+import pytest
 
 from infra.kit import Provider
 from infra.kit.engine import Engine as EngineLink
@@ -26,6 +28,9 @@ from infra.modal.client import Access, ModalClient
 from infra.modal.config import Config
 from tests.localcloud.modal.conftest import FakeFleet
 from tests.modal.engine import Engine
+
+HAS_DATA = importlib.util.find_spec("infra.localcloud.modal.data") is not None
+needs_data = pytest.mark.skipif(not HAS_DATA, reason="local Modal has no volumes, dicts and queues yet")
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = Token("ak-test", "as-canary-0123456789")
@@ -212,9 +217,7 @@ def _noting(room: rpc.Rpcs, calls: list[str]) -> rpc.Rpcs:
 
 def _data(local: LocalModal) -> list[rpc.Rpcs]:
     """Volumes, dicts and queues."""
-    import importlib.util
-
-    if importlib.util.find_spec("infra.localcloud.modal.data") is None:
+    if not HAS_DATA:
         return []
     from infra.localcloud.modal import data
 
