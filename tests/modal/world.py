@@ -104,11 +104,7 @@ class World:
     @classmethod
     @asynccontextmanager
     async def open(cls, tmp_path: Path) -> AsyncIterator["World"]:
-        root = tmp_path / "project"
-        (root / "search").mkdir(parents=True)
-        (root / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-        (root / "search" / "model.py").write_text(HANDLER)
-        (root / "search" / "pipeline.py").write_text(PIPELINE)
+        root = project(tmp_path)
         clock, store = RealClock(), Store(tmp_path / "state.sqlite")
         faults = Faults(clock)
         local = LocalModal(
@@ -141,6 +137,17 @@ class World:
             await local.server.close()
             await built.close()
             store.close()
+
+    @classmethod
+    @asynccontextmanager
+    async def beside(cls, root: Path, modal: LocalModal, url: str, token: Token) -> AsyncIterator["World"]:
+        """A provider for a local Modal that runs already, with containers."""
+        world = cls(root, modal, FakeFleet(), modal.faults, url, token)
+        try:
+            await world.start_provider()
+            yield world
+        finally:
+            await world.stop_provider()
 
     async def start_provider(self) -> Engine:
         """A provider process: new client, new session; the state of the engine before it is kept."""
@@ -202,6 +209,16 @@ class World:
 
     def strike(self, **faults: dict[str, Any]) -> None:
         self.faults.replace({name: Fault.model_validate(fault) for name, fault in faults.items()})
+
+
+def project(tmp_path: Path) -> Path:
+    """A Pulumi project with a handler and functions in `search/`."""
+    root = tmp_path / "project"
+    (root / "search").mkdir(parents=True)
+    (root / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    (root / "search" / "model.py").write_text(HANDLER)
+    (root / "search" / "pipeline.py").write_text(PIPELINE)
+    return root
 
 
 def _noting(room: rpc.Rpcs, calls: list[str]) -> rpc.Rpcs:
