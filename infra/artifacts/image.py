@@ -94,6 +94,7 @@ class Image(Resource[Client, ImageInputs, ImageState]):
 
     Inputs = ImageInputs
     State = ImageState
+    reads_disk = True
     create_timeout_s = update_timeout_s = 3600.0
 
     def check(self, ctx: CheckContext, inputs: ImageInputs) -> list[Failure]:

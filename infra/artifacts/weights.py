@@ -59,6 +59,7 @@ class Weights(Resource[Client, WeightsInputs, WeightsState]):
 
     Inputs = WeightsInputs
     State = WeightsState
+    reads_disk = True
     create_timeout_s = update_timeout_s = 6 * 3600.0
     read_timeout_s = 300.0
 

@@ -159,8 +159,11 @@ def _name(
 async def _compute(resource: Resource[Any, Any, Any], ctx: CheckContext, inputs: Model) -> None:
     if type(resource).computed is Resource.computed:
         return
-    # Hashing a directory takes a while; other Checks go on meanwhile.
-    for name, value in (await asyncio.to_thread(resource.computed, ctx, inputs)).items():
+    if resource.reads_disk:  # hashing a directory takes a while; other Checks go on meanwhile
+        values = await asyncio.to_thread(resource.computed, ctx, inputs)
+    else:
+        values = resource.computed(ctx, inputs)
+    for name, value in values.items():
         setattr(inputs, name, value)
 
 

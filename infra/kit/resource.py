@@ -57,6 +57,8 @@ class Resource(ABC, Generic[C, I, S]):
     Inputs: ClassVar[type[Model]]
     State: ClassVar[type[Model]]  # a subclass of Inputs that adds the outputs
 
+    reads_disk: ClassVar[bool] = False
+    """Whether `computed` reads files, and so runs in a thread."""
     create_timeout_s: ClassVar[float] = 600.0
     update_timeout_s: ClassVar[float] = 600.0
     delete_timeout_s: ClassVar[float] = 300.0

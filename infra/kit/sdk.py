@@ -27,7 +27,8 @@ from infra.kit.wire import to_wire
 
 
 class CustomResource(pulumi.CustomResource):
-    """Takes arguments by their Python names, nested ones too; has an attribute for every field of the state.
+    """Takes arguments by their Python names, nested ones too; has an attribute for each argument that was given and
+    for each field of the state that the class annotates (an output costs the program a millisecond, asked for or not).
 
     Values of nested outputs keep their wire names (`endpoint.request_urls["runSync"]`).
     """
@@ -43,8 +44,11 @@ class CustomResource(pulumi.CustomResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         known = {spec.name: spec for spec in specs(self.inputs)}
-        props: dict[str, Any] = {spec.wire: None for spec in specs(self.state)}
+        annotated = {name for cls in type(self).__mro__ for name in inspect.get_annotations(cls)}
+        props: dict[str, Any] = {spec.wire: None for spec in specs(self.state) if spec.name in annotated}
         for name, value in args.items():
+            if value is None:
+                continue
             spec = known.get(name)
             props[spec.wire if spec else name] = wire_value(value, spec.shape if spec else Shape("leaf"))
         super().__init__(self.token, resource_name, props, _options(opts, self.state))

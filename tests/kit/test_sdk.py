@@ -14,6 +14,7 @@ class Box(CustomResource):
     token = "toy:index:Box"
     inputs = BoxInputs
     state = BoxState
+    url: pulumi.Output[str]
 
     def __init__(self, resource_name, opts=None, **args):
         super().__init__(resource_name, args, opts)
