@@ -1,8 +1,8 @@
 """Modal's official client, loaded at the first call and kept away from the developer's own Modal configuration."""
 
 import asyncio
+import functools
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from infra.modal.errors import Missing, translated
 
 _KEPT = frozenset({"MODAL_LOGLEVEL", "MODAL_TRACEBACK", "MODAL_MAX_THROTTLE_WAIT"})
+_LOG_LINES = 12
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -85,7 +86,14 @@ class ModalClient:
         request = getattr(api_pb2, f"{method}Request", None)
         message = request(**fields) if request is not None else _empty()
         with self.doing(doing):
-            return await _raw().aio(self.handle, method, message)
+            return await _raw("call").aio(self.handle, method, message)
+
+    async def build_log(self, image_id: str) -> str:
+        """The last lines of an image's build; "" where there are none."""
+        await self.open()
+        with self.doing("read the build's log"):
+            text: str = await _raw("build_log").aio(self.handle, image_id)
+        return "\n".join(text.strip().splitlines()[-_LOG_LINES:])
 
     async def name_of(self, id: str, environment: str) -> str:
         """The name of a volume, secret or network file system; the id itself where it is gone."""
@@ -138,18 +146,26 @@ def _import() -> Any:
     return modal
 
 
-def _raw() -> Any:
-    """Runs on the client's own event loop, where its connection lives."""
+@functools.cache
+def _raw(name: str) -> Any:
+    """One of the two below, on the client's own event loop, where its connection lives."""
     from modal._utils.async_utils import synchronizer
 
-    module: Any = sys.modules[__name__]
-    if not hasattr(module, "_raw_call"):
+    return synchronizer.create_blocking({"call": _call, "build_log": _build_log}[name], name=name)
 
-        async def call(client: Any, method: str, message: Any) -> Any:
-            return await getattr(client._stub, method)(message)
 
-        module._raw_call = synchronizer.create_blocking(call, name="pilotlight_raw_call")
-    return module._raw_call
+async def _call(client: Any, method: str, message: Any) -> Any:
+    return await getattr(client._stub, method)(message)
+
+
+async def _build_log(client: Any, image_id: str) -> str:
+    from modal_proto import api_pb2
+
+    request = api_pb2.ImageJoinStreamingRequest(image_id=image_id, timeout=10)
+    lines = []
+    async for answer in client._stub.ImageJoinStreaming.unary_stream(request):
+        lines += [log.data for log in answer.task_logs]
+    return "".join(lines)
 
 
 def _empty() -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from infra.kit import Context
 from infra.modal.app_model import AppInputs, AppState, Service
 from infra.modal.client import ModalClient
-from infra.modal.errors import Conflict
+from infra.modal.errors import BuildFailed, Conflict
 from infra.modal.rules import OUR_TAGS
 
 MARK_TAG = f"{OUR_TAGS}mark"
@@ -27,14 +27,18 @@ async def deploy(ctx: Context[ModalClient], inputs: AppInputs, environment: str)
     tags = our_tags(ctx, inputs)
     app = await asyncio.to_thread(_load, path, tags, ctx.root)
     ctx.status("deploying")
-    with client.doing(f"deploy app {inputs.name}"):
-        deployed = await app.deploy.aio(
-            name=inputs.name,
-            environment_name=environment,
-            tag=path.stem,
-            client=client.handle,
-            strategy=inputs.strategy.value,
-        )
+    try:
+        with client.doing(f"deploy app {inputs.name}"):
+            deployed = await app.deploy.aio(
+                name=inputs.name,
+                environment_name=environment,
+                tag=path.stem,
+                client=client.handle,
+                strategy=inputs.strategy.value,
+            )
+    except BuildFailed as failed:
+        log = await client.build_log(failed.image_id) if failed.image_id else ""
+        raise BuildFailed(f"{failed.what}\n{log}".strip(), fix=failed.fix) from failed
     return str(deployed.app_id)
 
 

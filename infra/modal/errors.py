@@ -1,6 +1,6 @@
 """Modal's refusals as errors that say what to do. One table maps the client's exceptions to them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from infra.spec.errors import PilotlightError
@@ -59,7 +59,9 @@ class Unavailable(ModalError):
 
 
 class BuildFailed(ModalError):
-    """An image could not be built."""
+    """An image could not be built. `image_id` is where its log is."""
+
+    image_id: str = ""
 
 
 _KINDS: Mapping[str, type[ModalError]] = {
@@ -92,9 +94,7 @@ _FIXES: Mapping[type[ModalError], str] = {
 
 
 @contextmanager
-def translated(
-    doing: str, *, source: str = "", url: str = "", secrets: Iterable[str] = (), log: Callable[[], str] = str
-) -> Iterator[None]:
+def translated(doing: str, *, source: str = "", url: str = "", secrets: Iterable[str] = ()) -> Iterator[None]:
     """What the client raises inside, as one of the errors above. Secrets are blanked out of its text."""
     try:
         yield
@@ -110,10 +110,11 @@ def translated(
             what = f"Modal does not accept the token (while trying to {doing}): {text}"
         if kind is Unavailable:
             what = f"Modal failed to {doing}: {text}"
-        if kind is BuildFailed and (tail := log()):
-            what = f"{what}\n{_redacted(tail, secrets)}"
         fix = _FIXES.get(kind, "").replace("%s", source).replace("%u", url)
-        raise kind(what, fix=fix) from error
+        failure = kind(what, fix=fix)
+        if isinstance(failure, BuildFailed):
+            failure.image_id = str(getattr(error, "image_id", ""))
+        raise failure from error
 
 
 def _kind(error: Exception) -> type[ModalError] | None:

@@ -91,6 +91,15 @@ async def test_a_run_killed_during_a_replacement_leaves_nothing_behind(
     assert running == ["search"]
 
 
+async def test_a_failed_build_says_what_failed(world: World) -> None:
+    image = {"pip": ["shop-words @ file:///nowhere/words-1.0-py3-none-any.whl"]}
+    with pytest.raises(Failed) as caught:
+        await world.engine.up("App/search", SEARCH | {"image": image})
+    assert "words-1.0" in str(caught.value)
+    assert "image's packages and commands" in str(caught.value)
+    assert "App/search" not in world.engine.state
+
+
 async def test_code_that_changes_between_check_and_deployment_is_refused(world: World) -> None:
     inputs = await world.engine.check("App/search", SEARCH)
     world.write("search/model.py", (world.root / "search" / "model.py").read_text() + "\n# later\n")
