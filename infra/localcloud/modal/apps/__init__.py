@@ -15,6 +15,7 @@ from . import (
     publish,
     reading,
     secrets,
+    suggest,
     tasks,
 )
 from .layout import layout
@@ -38,6 +39,7 @@ def rpcs(world: World) -> Rpcs:
         publish,
         reading,
         secrets,
+        suggest,
         tasks,
     )
     return {name: handler for room in rooms for name, handler in room.rpcs(world).items()}

@@ -34,6 +34,11 @@ def rpcs(world: World) -> Rpcs:
         parts = (_part({"alg": "none", "typ": "JWT"}), _part(claims), "")
         return api_pb2.AuthTokenGetResponse(token=".".join(parts))
 
+    async def dashboard(
+        request: api_pb2.WorkspaceDashboardUrlRequest, call: Call
+    ) -> api_pb2.WorkspaceDashboardUrlResponse:
+        return api_pb2.WorkspaceDashboardUrlResponse(url=f"{world.urls.page}/")
+
     async def hello(request: Empty, call: Call) -> api_pb2.ClientHelloResponse:
         return api_pb2.ClientHelloResponse()
 
@@ -42,6 +47,7 @@ def rpcs(world: World) -> Rpcs:
         "TokenInfoGet": token,
         "AuthTokenGet": auth_token,
         "ClientHello": hello,
+        "WorkspaceDashboardUrlGet": dashboard,
     }
 
 
