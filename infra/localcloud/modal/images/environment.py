@@ -120,18 +120,20 @@ class Environments:
             if recipe.installs:
                 files = venv / "context"
                 await asyncio.to_thread(self._lay_out, recipe, files)
-                for install in recipe.installs:
+                for install in recipe.installs[:-1]:
                     await self._install(venv, install, files, say)
+                # Compiled once all is there: what is installed over older packages may have their time and size.
+                await self._install(venv, recipe.installs[-1], files, say, "--compile-bytecode")
                 await asyncio.to_thread(shutil.rmtree, files, ignore_errors=True)
             (venv / "ready").touch()
             if self._compiling is None:
                 self._compiling = asyncio.ensure_future(self._compile_client(venv))
 
-    async def _install(self, venv: Path, install: Install, files: Path, say: Say) -> None:
+    async def _install(self, venv: Path, install: Install, files: Path, say: Say, *more: str) -> None:
         if self._tools.uv is None:
             raise BuildFailed(f"`{install}` needs uv, which is not here", fix="`make up` brings it")
         say(f"$ {install}\n")
-        words = [_on_host(word, files) for word in install.args]
+        words = [*more, *(_on_host(word, files) for word in install.args)]
         python = str(venv / "bin" / "python")
         if install.sync:
             command = [
@@ -156,7 +158,6 @@ class Environments:
             "pip",
             "install",
             "--no-config",
-            "--compile-bytecode",
             "--python",
             python,
             *words,

@@ -76,7 +76,7 @@ class ImageStore:
             python=python,
             env={**base.env, **recipe.env},
             workdir=recipe.workdir,
-            notes=(*recipe.notes, *_about_python(recipe)),
+            notes=(*self._about_base(recipe), *recipe.notes),
             copies=recipe.copies,
         )
 
@@ -140,7 +140,7 @@ class ImageStore:
             recipe = self.recipe(record.image_id)
             own = add_layer(Recipe(), record.image)
             await self._pull(own.base)
-            for note in own.notes:
+            for note in (*self._about_base(own), *own.notes):
                 say(f"[local cloud] {note}\n")
             await self._environments.build(recipe, say, self._base(record.image_id).packages)
             record.status = api_pb2.GenericResult.GENERIC_STATUS_SUCCESS
@@ -166,6 +166,14 @@ class ImageStore:
         known = self._unpacked.get(self.recipe(image_id).base)
         return Unpacked(tuple(known["packages"]), known["env"]) if known else Unpacked(())
 
+    def _about_base(self, recipe: Recipe) -> tuple[str, ...]:
+        """What an image that is based on one of elsewhere does without."""
+        if recipe.python not in ("", VERSION):
+            return (f"the image asks for Python {recipe.python}; this machine runs it with Python {VERSION}",)
+        if recipe.python or recipe.base in ("", "scratch") or self._unpacked.get(recipe.base) is not None:
+            return ()
+        return (f"image {recipe.base} is not pulled from its registry: what is in it is not there",)
+
     def _usable(self, record: ImageRecord) -> bool:
         if record.image_id in self._builds:
             return True
@@ -183,9 +191,3 @@ def _content(image: api_pb2.Image, builder_version: str) -> str:
     for name in ("secret_ids", "gpu_config", "image_registry_config", "runtime", "runtime_debug"):
         same.ClearField(name)
     return hashlib.sha256(same.SerializeToString(deterministic=True) + builder_version.encode()).hexdigest()
-
-
-def _about_python(recipe: Recipe) -> tuple[str, ...]:
-    if recipe.python in ("", VERSION):
-        return ()
-    return (f"the image asks for Python {recipe.python}; this machine runs it with Python {VERSION}",)

@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+from infra.localcloud.modal.images import Unpacked
+from infra.localcloud.modal.images.environment import BuildFailed
 from infra.localcloud.modal.model import Runtime
 
 SLIM = 'modal.Image.debian_slim("3.11")'
@@ -18,7 +20,9 @@ def interpreter(cloud, image_id: str):
 def ask(cloud, image_id: str, code: str) -> str:
     """What a program says on the image's interpreter."""
     runtime = interpreter(cloud, image_id)
-    done = subprocess.run([runtime.python, "-P", "-c", code], env={}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [runtime.python, "-P", "-c", code], env={}, capture_output=True, text=True, check=False
+    )
     return (done.stdout + done.stderr).strip()
 
 
@@ -101,6 +105,60 @@ def test_the_client_shows_the_log_of_the_build(cloud, deploy, tmp_path: Path) ->
         "[local cloud] not run here: echo hi" in said
         or "not run here" in cloud.images.records.values()[-1].log
     )
+
+
+def test_an_image_of_the_local_registry_brings_its_packages(cloud, deploy, tmp_path: Path) -> None:
+    site = tmp_path / "unpacked" / "site"
+    site.mkdir(parents=True)
+    (site / "grape.py").write_text("VERSION = '3'\n")
+
+    async def registry(reference: str) -> Unpacked | None:
+        if reference == "registry.local/missing:1":
+            raise BuildFailed("registry.local/missing:1 is not in the local registry")
+        return Unpacked((str(site),), {"FROM_BASE": "1"}) if reference.startswith("registry.local/") else None
+
+    cloud.images._registry = registry
+    image_id = deploy(
+        'modal.Image.from_registry("registry.local/fruit:1").pip_install("plum==1.0").env({"A": "1"})'
+    )
+    assert ask(cloud, image_id, "import grape, plum, modal; print(grape.VERSION, plum.VERSION)") == "3 1.0"
+    runtime = interpreter(cloud, image_id)
+    assert (runtime.env, runtime.notes) == ({"FROM_BASE": "1", "A": "1"}, ())
+    said = deploy('modal.Image.from_registry("registry.local/missing:1")', ok=False)
+    assert "registry.local/missing:1 is not in the local registry" in said
+
+
+def test_what_an_image_of_elsewhere_would_bring_is_told(cloud, deploy) -> None:
+    image_id = deploy('modal.Image.from_registry("nvidia/cuda:12.4.0-devel-ubuntu22.04", add_python="3.11")')
+    assert interpreter(cloud, image_id).notes == (
+        "image nvidia/cuda:12.4.0-devel-ubuntu22.04 is not pulled from its registry: what is in it is not there",
+    )
+    image_id = deploy('modal.Image.debian_slim("3.12")')
+    assert (
+        interpreter(cloud, image_id)
+        .notes[0]
+        .startswith("the image asks for Python 3.12; this machine runs it with")
+    )
+
+
+def test_files_that_are_copied_in_are_at_their_place(cloud, deploy, tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "a.txt").write_text("hello")
+    image_id = deploy(f'{SLIM}.add_local_dir("{tmp_path / "assets"}", "/opt/assets", copy=True)')
+    ((mount_id, folder),) = interpreter(cloud, image_id).copies
+    cloud.world.mounts.materialise([mount_id], tmp_path / "root" / folder.lstrip("/"))
+    assert (tmp_path / "root" / "opt" / "assets" / "a.txt").read_text() == "hello"
+
+
+def test_a_package_of_the_users_own_is_installed_from_what_was_copied(
+    cloud, deploy, tmp_path: Path, tools
+) -> None:
+    package = tmp_path / "own"
+    package.mkdir()
+    (tools.wheelhouse / "plum-2.0-py3-none-any.whl").rename(package / "plum-2.0-py3-none-any.whl")
+    text = f'{SLIM}.add_local_dir("{package}", "/pkg", copy=True)'
+    image_id = deploy(f'{text}.run_commands("pip install /pkg/plum-2.0-py3-none-any.whl")')
+    assert ask(cloud, image_id, "import plum; print(plum.VERSION)") == "2.0"
 
 
 def test_images_are_there_after_a_restart(cloud, deploy) -> None:

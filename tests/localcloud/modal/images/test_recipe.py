@@ -79,8 +79,6 @@ def test_files_are_copied_and_the_rest_is_told() -> None:
     assert recipe.notes == ("not copied here: odd to /odd",)
 
 
-def test_an_image_of_elsewhere_is_told() -> None:
+def test_an_image_of_elsewhere_is_the_base() -> None:
     recipe = layer("FROM nvidia/cuda:12.4.0-devel-ubuntu22.04", "COPY /python/. /usr/local", "ENTRYPOINT []")
-    assert recipe.notes == (
-        "image nvidia/cuda:12.4.0-devel-ubuntu22.04 is not pulled from its registry: what is in it is not there",
-    )
+    assert (recipe.base, recipe.python, recipe.notes) == ("nvidia/cuda:12.4.0-devel-ubuntu22.04", "", ())
