@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -31,6 +32,10 @@ KEPT = (
     "SSL_CERT_DIR",
 )
 SOURCES = ("--index-url", "-i", "--extra-index-url", "--default-index", "--index", "--find-links", "-f")
+
+NO_NETWORK = re.compile(
+    r"dns error|error sending request|Failed to fetch|Could not connect|client error \(Connect\)"
+)
 
 Say = Callable[[str], None]
 
@@ -136,40 +141,30 @@ class Environments:
         words = [*more, *(_on_host(word, files) for word in install.args)]
         python = str(venv / "bin" / "python")
         if install.sync:
-            command = [
-                str(self._tools.uv),
-                "sync",
-                "--inexact",
-                "--no-config",
-                "--no-python-downloads",
-                *words,
-            ]
-            code, output = await _run(command, {"UV_PROJECT_ENVIRONMENT": str(venv), "UV_PYTHON": python})
+            command, more_env = (
+                ["sync", "--inexact", "--no-python-downloads"],
+                {"UV_PROJECT_ENVIRONMENT": str(venv)},
+            )
         else:
-            code, output = await self._pip(python, words)
+            command, more_env = ["pip", "install", "--no-config"], {}
+        code, output = await self._uv([*command, "--python", python, *words], more_env)
         say(output)
         if code != 0:
             raise BuildFailed(f"`{install}` failed:\n{output.strip()[-3000:]}")
 
-    async def _pip(self, python: str, words: list[str]) -> tuple[int, str]:
+    async def _uv(self, words: list[str], env: Mapping[str, str]) -> tuple[int, str]:
         """From the wheelhouse if that has it all, which needs no network; else from the index."""
-        command = [
-            str(self._tools.uv),
-            "pip",
-            "install",
-            "--no-config",
-            "--python",
-            python,
-            *words,
-        ]
+        command = [str(self._tools.uv), *words]
         own_source = any(word.split("=")[0] in SOURCES for word in words)
-        offline = ""
         if self._tools.wheelhouse is not None and not own_source:
-            code, offline = await _run([*command, "--no-index", "--find-links", str(self._tools.wheelhouse)])
+            offline = ["--no-index", "--find-links", str(self._tools.wheelhouse)]
+            code, said = await _run([*command, *offline], env)
             if code == 0:
-                return code, offline
-        code, output = await _run(command)
-        return code, output
+                return code, said
+            code, output = await _run(command, env)
+            # Without a network, what the wheelhouse said is the reason.
+            return code, said if code and NO_NETWORK.search(output) else output
+        return await _run(command, env)
 
     async def _compile_client(self, venv: Path) -> None:
         """Once for each version of the client; containers that start meanwhile do without."""

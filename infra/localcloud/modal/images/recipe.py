@@ -54,6 +54,10 @@ IGNORED = (
 )
 
 
+# Of the base images.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
 @dataclass(frozen=True)
 class Install:
     """One run of uv: `uv pip install <args>`, or `uv sync <args>`. Paths are those of the image."""
@@ -208,8 +212,7 @@ def _env(rest: str, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def _known(known: Mapping[str, str], found: re.Match[str]) -> str:
-    # The path is put together where the container starts, so a reference to it stays.
-    return "$PATH" if found[1] == "PATH" and "PATH" not in known else known.get(found[1], "")
+    return known.get(found[1], PATH if found[1] == "PATH" else "")
 
 
 def _copy(recipe: Recipe, rest: str, context: Mapping[str, bytes], mount_id: str) -> Recipe:

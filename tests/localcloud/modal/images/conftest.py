@@ -11,6 +11,10 @@ PROGRAM = """
 import modal
 
 app = modal.App("pictures")
+
+def prepare():
+    pass
+
 image = {image}
 
 @app.function(image=image)

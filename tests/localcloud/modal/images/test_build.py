@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from infra.localcloud.modal.images import Unpacked
 from infra.localcloud.modal.images.environment import BuildFailed
 from infra.localcloud.modal.model import Runtime
@@ -84,12 +86,23 @@ def test_a_forced_build_makes_a_new_image(cloud, deploy) -> None:
     assert ask(cloud, second, "import plum; print(plum.VERSION)") == "1.0"
 
 
-def test_a_failed_build_says_what_the_installer_said(cloud, deploy) -> None:
+def test_a_failed_build_says_what_the_installer_said(cloud, deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     offline = "--index-url http://127.0.0.1:9/simple"
     said = deploy(f'{SLIM}.pip_install("plum==9.9", extra_options="{offline}")', ok=False)
     assert "Image build for im-" in said
     assert "`uv pip install plum==9.9" in said
     assert cloud.world.deployed("pictures", "main") is None
+
+
+def test_without_a_network_the_wheelhouse_is_the_reason(
+    cloud, deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    said = deploy(f'{SLIM}.pip_install("plum==9.9")', ok=False)
+    assert "plum==9.9" in said
+    assert "127.0.0.1:9" not in said
 
 
 def test_the_client_shows_the_log_of_the_build(cloud, deploy, tmp_path: Path) -> None:
@@ -159,6 +172,26 @@ def test_a_package_of_the_users_own_is_installed_from_what_was_copied(
     text = f'{SLIM}.add_local_dir("{package}", "/pkg", copy=True)'
     image_id = deploy(f'{text}.run_commands("pip install /pkg/plum-2.0-py3-none-any.whl")')
     assert ask(cloud, image_id, "import plum; print(plum.VERSION)") == "2.0"
+
+
+def test_a_project_and_a_dockerfile_are_built(cloud, deploy, tmp_path: Path) -> None:
+    project = (
+        '[project]\nname = "own"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["plum<2"]\n'
+    )
+    (tmp_path / "pyproject.toml").write_text(project)
+    image_id = deploy(f'{SLIM}.uv_sync("{tmp_path}")')
+    assert ask(cloud, image_id, "import plum; print(plum.VERSION)") == "1.0"
+    (tmp_path / "Dockerfile").write_text(
+        "FROM python:3.11-slim\nRUN pip install \\\n  # why\n  pear plum==2.0\nWORKDIR /app\n"
+    )
+    image_id = deploy(f'modal.Image.from_dockerfile("{tmp_path / "Dockerfile"}")')
+    assert ask(cloud, image_id, "import plum, pear; print(plum.VERSION)") == "2.0"
+    assert interpreter(cloud, image_id).workdir == "/app"
+
+
+def test_a_function_of_the_build_is_not_run_and_that_is_told(cloud, deploy) -> None:
+    image_id = deploy(f"{SLIM}.run_function(prepare)")
+    assert interpreter(cloud, image_id).notes[0].startswith("run_function is not run here")
 
 
 def test_images_are_there_after_a_restart(cloud, deploy) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from modal_proto import api_pb2
 
-from infra.localcloud.modal.images.recipe import Install, Recipe, add_layer
+from infra.localcloud.modal.images.recipe import PATH, Install, Recipe, add_layer
 
 
 def layer(*lines: str, below: Recipe | None = None, mount: str = "", **context: bytes) -> Recipe:
@@ -60,7 +60,7 @@ def test_environment_and_folder_build_on_what_is_below() -> None:
     assert below.env == {"A": "1 2", "B": "3", "C": "4", "OLD": "form of it"}
     recipe = layer("FROM base", "ENV D=$B-${A}", "ENV PATH=/opt/bin:$PATH", "WORKDIR app", below=below)
     assert recipe.env["D"] == "3-1 2"
-    assert recipe.env["PATH"] == "/opt/bin:$PATH"
+    assert recipe.env["PATH"] == f"/opt/bin:{PATH}"
     assert recipe.workdir == "/srv/app"
 
 
