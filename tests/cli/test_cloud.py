@@ -18,6 +18,7 @@ RECORD = {
         "secret_access_key": "$(B)",
         "region": "us-east-1",
     },
+    "modal": {"server_url": "http://127.0.0.1:3", "token_id": "ak-1", "token_secret": "as-$X"},
 }
 
 
@@ -130,6 +131,7 @@ def test_status_says_what_a_worker_ails_from() -> None:
         "settings": {},
         "registry": {"url": "http://127.0.0.1:2"},
         "objectStore": {"url": "http://127.0.0.1:3", "status": "ok", "restarts": 1},
+        "modal": {"url": "http://127.0.0.1:4", "webUrl": "http://127.0.0.1:5", "apps": []},
         "endpoints": [endpoint],
     }
     text = status.text(found)

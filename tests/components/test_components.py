@@ -1,6 +1,8 @@
 """What a program's declarations register, seen through the SDK's own mocks: no engine, no cloud."""
 
+import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pulumi
@@ -31,11 +33,15 @@ class Recorder(pulumi.runtime.Mocks):
 
 
 @pytest.fixture
-def recorder() -> Recorder:
+def recorder() -> Iterator[Recorder]:
+    # the SDK takes the loop that is current, and another test may have closed its own
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     recorder = Recorder()
     pulumi.runtime.set_mocks(recorder, project="pilotlight", stack="dev")
     pulumi.runtime.set_all_config({})
-    return recorder
+    yield recorder
+    loop.close()
 
 
 def run(program: Any) -> None:
@@ -49,9 +55,7 @@ def declare(**values: Any) -> Any:
     bucket = WeightBucket("weights")
     weights = StagedWeights("minilm", bucket=bucket, source="models/minilm")
     image = ModelImage("search", handler="stacks/search")
-    return ModelEndpoint(
-        "search", image=image, weights=weights, **{"cloud": "runpod", "gpu": "L4", **values}
-    )
+    return ModelEndpoint("search", image=image, weights=weights, **{"cloud": "runpod", "gpu": "L4", **values})
 
 
 def test_a_declaration_becomes_four_resources_under_their_components(recorder: Recorder) -> None:

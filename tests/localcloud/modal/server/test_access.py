@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from grpclib.client import Channel
+from modal._utils.grpc_utils import custom_detail_codec
 from modal_proto import api_pb2
 
 from infra.localcloud.core.faults import Fault, FaultKind
@@ -70,7 +71,7 @@ def test_a_container_needs_no_token_on_its_own_socket(cloud, tmp_path) -> None:
 
     async def ask() -> str:
         server = await cloud.world.server.listen_task("ta-1", path)
-        channel = Channel(path=str(path))
+        channel = Channel(path=str(path), status_details_codec=custom_detail_codec)
         try:
             async with channel.request(
                 "/modal.client.ModalClient/WorkspaceNameLookup",
