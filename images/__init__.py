@@ -3,6 +3,7 @@
 from images.errors import ImageError
 from images.function import FunctionInfo, inspect_function
 from images.handler import HandlerInfo, Kind, Style, inspect_handler
+from images.packages import read_packages
 from images.render import TEMPLATES, RenderOptions, Template, docker_context, render
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "docker_context",
     "inspect_function",
     "inspect_handler",
+    "read_packages",
     "render",
 ]

@@ -35,7 +35,11 @@ class AppImage(Model):
     add_python: str | None = prop(None, desc="Python to add to a registry image that has none, such as 3.11.")
     python: str = prop("3.11", desc="Minor version of Python, without `registry`.")
     apt: list[str] = prop([], desc="Debian packages.")
-    pip: list[str] = prop([], desc="Python packages, each pinned (`name==version`).")
+    pip: list[str] | None = prop(
+        None,
+        desc="Python packages, each pinned (`name==version`). Unset: the source's requirements.txt; none on a registry "
+        "image, which has its own.",
+    )
     uv: bool = prop(True, desc="Whether uv installs the Python packages, and not pip.")
     commands: list[str] = prop([], desc="Shell commands that are run when the image is built.")
     env: dict[str, str] = prop({}, desc="Environment. Not for secrets: it is part of the image.")

@@ -17,6 +17,7 @@ from images.modal import (
     module_name,
     read_code,
 )
+from images.packages import read_packages
 from infra.modal.app_model import (
     AppClass,
     AppFunction,
@@ -48,31 +49,37 @@ def source(root: Path | None, inputs: AppInputs) -> Path:
 
 def modal_app(root: Path | None, inputs: AppInputs) -> ModalApp:
     weights = {WEIGHTS_VARIABLE: inputs.weights} if inputs.weights else {}
+    packages = read_packages(source(root, inputs))
     return ModalApp(
         name=str(inputs.name),
-        image=_image(inputs.image),
+        image=_image(inputs.image, packages),
         env={**inputs.env, **weights},
-        functions=tuple(_function(name, service) for name, service in sorted(inputs.functions.items())),
-        classes=tuple(_service(name, service) for name, service in sorted(inputs.classes.items())),
+        functions=tuple(
+            _function(name, service, packages) for name, service in sorted(inputs.functions.items())
+        ),
+        classes=tuple(_service(name, service, packages) for name, service in sorted(inputs.classes.items())),
         root=root,
     )
 
 
-def _function(name: str, function: AppFunction) -> ModalService:
+def _function(name: str, function: AppFunction, packages: tuple[str, ...]) -> ModalService:
     return _service(
         name,
         function,
+        packages,
         schedule=_schedule(function.schedule),
         batch_max_size=function.batch_max_size,
         batch_wait_ms=function.batch_wait_ms,
     )
 
 
-def _service(name: str, service: AppFunction | AppClass, **more: Any) -> ModalService:
+def _service(
+    name: str, service: AppFunction | AppClass, packages: tuple[str, ...], **more: Any
+) -> ModalService:
     return ModalService(
         name=name,
         entry=service.entry or None,
-        image=_image(service.image) if service.image else None,
+        image=_image(service.image, packages) if service.image else None,
         env=service.env,
         options=_options(service),
         volumes={
@@ -118,14 +125,15 @@ def _request_and_limit(request: Any, limit: Any, default: Any) -> Any:
     return request if limit is None else (request if request is not None else default, limit)
 
 
-def _image(image: AppImage) -> ModalImage:
+def _image(image: AppImage, packages: tuple[str, ...]) -> ModalImage:
+    own = packages if image.registry is None else ()
     return ModalImage(
         registry=image.registry,
         registry_secret=image.registry_secret,
         add_python=image.add_python,
         python=image.python,
         apt=tuple(image.apt),
-        pip=tuple(image.pip),
+        pip=own if image.pip is None else tuple(image.pip),
         uv=image.uv,
         commands=tuple(image.commands),
         env=image.env,

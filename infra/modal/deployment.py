@@ -23,7 +23,7 @@ async def deploy(ctx: Context[ModalClient], inputs: AppInputs, environment: str)
     """Deploy, and return the app's id. The tags that make it ours are published together with the code."""
     client = await ctx.client.open()
     ctx.status("rendering the app's module")
-    path = await asyncio.to_thread(_write, ctx, client, inputs, environment)
+    path = await asyncio.to_thread(_write, ctx, client, inputs)
     tags = our_tags(ctx, inputs)
     app = await asyncio.to_thread(_load, path, tags, ctx.root)
     ctx.status("deploying")
@@ -80,8 +80,11 @@ def _differences(current: Service, wanted: Service) -> dict[str, Any]:
     return {key: after for key, (before, after) in pairs.items() if before != after}
 
 
-def _write(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs, environment: str) -> Path:
-    """The module on this disk, where it stays for a look at what was deployed."""
+def _write(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs) -> Path:
+    """The module on this disk, where it stays for a look at what was deployed.
+
+    In a directory of this resource alone: the client refuses a file that another deployment writes meanwhile.
+    """
     from images.modal_module import module_text
     from infra.modal import app_module
 
@@ -89,12 +92,15 @@ def _write(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs, en
     if problems or app_module.name(app, code) != inputs.module:
         changed = problems[0][1] if problems else f"{inputs.source} or what is built with it"
         raise Conflict(f"the app's code changed since it was checked: {changed}", fix="run `pulumi up` again")
-    directory = client.state_dir / "modules" / environment / str(inputs.name)
+    directory = client.state_dir / "modules" / f"{inputs.name}.{ctx.mark}"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / f"{inputs.module}.py"
     temporary = path.with_suffix(f".{threading.get_ident()}.tmp")
     temporary.write_bytes(module_text(app, code))
     temporary.replace(path)
+    for old in directory.glob("pl_*.py"):
+        if old != path:
+            old.unlink(missing_ok=True)
     return path
 
 

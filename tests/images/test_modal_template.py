@@ -110,6 +110,27 @@ def test_settings_become_modals_own_keywords(handler):
     ast.parse(text)
 
 
+def test_an_image_chain_has_the_packages_that_the_oci_image_has(handler):
+    """One handler, both renderings: the OCI image of another cloud only has that cloud's own worker besides."""
+    from infra.artifacts import recipe, requirements
+
+    lines = "numpy==2.4.6 ; python_full_version < '3.12'  # why\ntokenizers==0.23.3\n# more\nfilelock==4.2.12 \\\n  --hash=sha256:00\n"
+    directory = handler(**{"model.py": ECHO, "requirements.txt": lines.split(" \\")[0] + "\n"})
+    other = recipe.read(
+        None, handler=str(directory), template="runpod", packages=None, packages_file=None, python=None,
+        base=None, env={}, files={},
+    )  # fmt: skip
+    assert other.problems == []
+    workers, _ = requirements.read(images.TEMPLATES["runpod"].requirements)
+    packages = images.read_packages(directory)
+    assert [line for line in other.packages if line not in workers] == list(packages)
+    assert requirements.read(images.TEMPLATES["modal"].requirements) == ([], [])
+    (directory / "requirements.txt").write_text(lines)
+    assert images.read_packages(directory) == packages
+    _, text = module(directory, search(directory, ModalImage(pip=packages)))
+    assert "tokenizers==0.23.3" in text
+
+
 def test_a_registry_image_by_digest(handler):
     ref = "registry.example/search@sha256:" + "a" * 64
     _, text = module(handler(ECHO), search(handler(ECHO), ModalImage(registry=ref, add_python="3.11")))

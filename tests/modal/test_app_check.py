@@ -196,9 +196,12 @@ def test_the_module_follows_from_what_reaches_the_containers(root: Path) -> None
         {"classes": {"Search": {"timeoutS": 10}}},
         {"image": {"pip": ["numpy==2.4.6"]}},
         {"weights": "s3://b/w.json"},
+        {"image": {"apt": ["git"]}},
     ]
     modules = {checked(root, **change)[0]["module"] for change in other}
     assert len(modules) == len(other)
     assert first not in modules
+    (root / "search" / "requirements.txt").write_text("numpy==2.4.6\n")
+    assert checked(root)[0]["module"] not in {first, *modules}
     (root / "search" / "blob.bin").write_bytes(base64.b64decode("/wD+"))
     assert checked(root)[0]["module"] != first
