@@ -32,6 +32,10 @@ class Host(Protocol):
     def waiting(self) -> int:
         """Inputs (or requests, for a server) that no container has yet."""
 
+    def stalled_s(self) -> float: ...
+
+    def pace_s(self) -> float: ...
+
     def blocked(self) -> int: ...
 
     def lost(self, container: Container, inputs: list[Input]) -> None:
@@ -84,6 +88,9 @@ class Crew:
             queued=queued,
             running=sum(len(container.running) + container.requests for container in live),
             live=len(live),
+            ready=sum(container.phase is Phase.READY for container in live),
+            pace_s=self._host.pace_s(),
+            stalled_s=self._host.stalled_s(),
             blocked=self._host.blocked() if full else 0,
         )
 
@@ -96,6 +103,7 @@ class Crew:
                 if not self._add():
                     break
             load = self.load()
+        self._wake_in(scheduler.look_again_s(load))
         if spare := scheduler.surplus(self._rules, load):
             self._scale_down(spare)
 

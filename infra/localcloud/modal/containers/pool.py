@@ -1,5 +1,6 @@
 """One function's queue and containers: an input's way from submission to a result, with every way it can end."""
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -28,6 +29,8 @@ class Pool:
         self.resting: dict[str, Timer] = {}
         self.crew = Crew(record, platform, self)
         self._linger: Timer | None = None
+        self._pace_s = 0.0
+        self._taken_at = 0.0
 
     @property
     def record(self) -> FunctionRecord:
@@ -94,6 +97,7 @@ class Pool:
         counts = container.running.get(item.id) is item and output.retry_count == item.retry_count
         container.let_go(item.id)
         if counts:
+            self._pace(self._platform.clock.now() - item.started_at)
             self.settle(item, output.result, output.data_format)
         if container.single_use:
             self.crew.told_to_end(container)
@@ -184,8 +188,19 @@ class Pool:
     def waiting(self) -> int:
         return len(self.queue) + self.requests
 
+    def stalled_s(self) -> float:
+        since = max(self.queue[0].queued_at, self._taken_at) if self.queue else math.inf
+        return max(0.0, self._platform.clock.now() - since)
+
+    def pace_s(self) -> float:
+        return self._pace_s
+
     def blocked(self) -> int:
         return self._platform.book.waiting_for_children(self.record.function_id)
+
+    def _pace(self, taken_s: float) -> None:
+        share = taken_s / max(1, self.record.function.target_concurrent_inputs)
+        self._pace_s = share if not self._pace_s else 0.7 * self._pace_s + 0.3 * share
 
     def _next_container(self) -> Container | None:
         """The fullest that has room, so that others may become idle and end."""
@@ -215,6 +230,7 @@ class Pool:
                 timeout_s, partial(self._too_long, container, item, timeout_s)
             )
         container.taken += len(batch)
+        self._taken_at = now
         container.answer(batch)
         if self._platform.fault(FaultKind.CRASH, container.record, "input") and container.process is not None:
             container.process.kill()

@@ -12,6 +12,8 @@ SCALEDOWN_S = 60  # Modal's own default
 # Modal sets no limit where the function sets none; this machine has one.
 CEILING = max(8, 2 * (os.cpu_count() or 1))
 HARD_CEILING = 64
+# What one more container takes to start here: it is of no use to a queue that will be gone by then.
+START_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,23 @@ class Rules:
 
 @dataclass(frozen=True)
 class Load:
-    """`live` are containers that take inputs now or will. `blocked` of the running inputs wait for calls of their
-    own, for which there must be room, or they would wait forever."""
+    """`live` are containers that take inputs now or will, `ready` those of them that do now. `pace_s` is what one of
+    them has lately needed for an input, 0 if that is not known; `stalled_s` how long none of what waits was taken.
+    `blocked` of the running inputs wait for calls of their own, for which there must be room, or they would wait
+    forever."""
 
     queued: int = 0
     running: int = 0
     live: int = 0
+    ready: int = 0
+    pace_s: float = 0
+    stalled_s: float = 0
     blocked: int = 0
+
+    @property
+    def quick(self) -> bool:
+        """What waits may be done before another container could have started."""
+        return self.ready > 0 and self.pace_s > 0 and self.stalled_s < START_S
 
 
 def rules_of(record: FunctionRecord) -> Rules:
@@ -68,9 +80,16 @@ def surplus(rules: Rules, load: Load) -> int:
     return max(0, load.live - min(busy(rules, load), ceiling(rules, load)))
 
 
+def look_again_s(load: Load) -> float | None:
+    """Seconds until the load may ask for more by the passing of time alone."""
+    return START_S - load.stalled_s if load.queued and load.quick else None
+
+
 def busy(rules: Rules, load: Load) -> int:
     """What the load asks for: the buffer comes on top while there is any, and the minimum holds always."""
     needed = math.ceil((load.queued + load.running) / rules.per_container)
+    if load.quick:
+        needed = min(needed, max(load.ready, int(load.queued * load.pace_s / START_S)))
     return max(needed + (rules.buffer if needed else 0), rules.minimum)
 
 

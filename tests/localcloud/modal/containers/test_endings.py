@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 import pytest
-from tests.localcloud.modal.running import RunningModal
 
 from infra.localcloud.modal.model import TaskState
+from tests.localcloud.modal.running import RunningModal
 
 pytestmark = pytest.mark.xdist_group("modal")
 
