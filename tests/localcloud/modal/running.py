@@ -99,12 +99,13 @@ class Folders:
 class RunningModal:
     """The whole of it on ports of its own. `restart` reads everything anew from the disk."""
 
-    def __init__(self, state: Path, *, namespaces: bool | None = None, keep_loop: bool = False) -> None:
+    def __init__(self, state: Path, *, namespaces: bool | None = None) -> None:
         self.state, self.namespaces = state, namespaces
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._ports = [_bound(), _bound()]
+        self._numbers = [bound.getsockname()[1] for bound in self._ports]
         self.start()
 
     def start(self) -> None:
@@ -112,7 +113,7 @@ class RunningModal:
 
     def restart(self) -> None:
         self.run(self._stop)
-        self._ports = [_bound(bound.getsockname()[1]) for bound in self._numbers]
+        self._ports = [_bound(number) for number in self._numbers]
         self.start()
 
     def close(self) -> None:

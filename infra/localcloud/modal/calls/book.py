@@ -105,7 +105,7 @@ class DataStream:
 @dataclass(eq=False)
 class FunctionCall:
     """One `FunctionMap`: a single input, or many for a map. `sync` callers wait and retry by themselves; for the
-    others the cloud keeps the result and retries."""
+    others the cloud keeps the result and retries. `transient` ones, of web requests, end with their connection."""
 
     id: str
     function_id: str
@@ -114,6 +114,7 @@ class FunctionCall:
     created_at: float
     parent_input_id: str = ""
     many: bool = False
+    transient: bool = False
     inputs: dict[int, Input] = field(default_factory=dict)
     last_seq: int = 0
     cancelled: bool = False

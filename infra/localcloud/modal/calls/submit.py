@@ -89,7 +89,13 @@ def rpcs(world: World) -> Rpcs:
 
 
 def start_call(
-    fleet: LocalFleet, function_id: str, *, sync: bool, many: bool = False, parent_input_id: str = ""
+    fleet: LocalFleet,
+    function_id: str,
+    *,
+    sync: bool,
+    many: bool = False,
+    parent_input_id: str = "",
+    transient: bool = False,
 ) -> FunctionCall:
     """RpcError NOT_FOUND for an unknown function, FAILED_PRECONDITION for one that takes no calls."""
     record = fleet.world.function(function_id)
@@ -108,6 +114,7 @@ def start_call(
             created_at=fleet.world.clock.now(),
             parent_input_id=parent_input_id,
             many=many,
+            transient=transient,
         )
     )
 
@@ -117,7 +124,7 @@ def put_inputs(
 ) -> list[Input]:
     now, before = fleet.world.clock.now(), set(call.inputs)
     inputs = [fleet.book.add(call, fleet.world.new_id("in"), item.idx, item.input, now) for item in items]
-    fleet.pool(call.function_id).submit(item for item in inputs if item.idx not in before)
+    fleet.pool(call.function_id).submit([item for item in inputs if item.idx not in before])
     return inputs
 
 

@@ -24,6 +24,8 @@ def container_environment(world: World, container: Container, room: Room, runtim
     record = container.record
     function, placement = record.function, record.function.scheduler_placement
     given = {**runtime.env, **world.secrets.env(function.secret_ids)}
+    if not any(name.startswith("AWS_") for name in given):
+        given = {**world.offered_env, **given}
     gpu = function.resources.gpu_config
     platform = {
         "MODAL_IS_REMOTE": "1",

@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from infra.localcloud.core.timers import Timers
+from infra.localcloud.core.timers import Timer, Timers
 from infra.localcloud.core.waiters import Waiters
 from infra.localcloud.modal.calls.book import Book, FunctionCall
 from infra.localcloud.modal.calls.bound import refresh
+from infra.localcloud.modal.calls.journal import Journal
 from infra.localcloud.modal.containers.container import Container
 from infra.localcloud.modal.containers.logs import Logs
 from infra.localcloud.modal.containers.platform import Platform, Starter, Turns
@@ -20,7 +21,7 @@ from infra.localcloud.modal.world import World
 CLOSE_GRACE_S = 2.0
 PAST_TASKS = 200
 # How long results can still be fetched: a caller that waited has them; one that did not may come back (Modal: 7 days).
-KEEP_CLEARED_S, KEEP_SYNC_S, KEEP_ASYNC_S = 60.0, 600.0, 7 * 24 * 3600.0
+KEEP_CLEARED_S, KEEP_SYNC_S, KEEP_ASYNC_S = 60.0, 3600.0, 7 * 24 * 3600.0
 
 
 class LocalFleet:
@@ -40,7 +41,9 @@ class LocalFleet:
         self.timers = Timers(world.clock)
         self.book = Book()
         self.changed = Waiters(self.timers)
+        self.journal = Journal(world, self.timers)
         self._pools: dict[str, Pool] = {}
+        self._expiries: dict[str, Timer] = {}
         self._past: deque[Container] = deque(maxlen=PAST_TASKS)
         self._logs = Logs(world.state_dir / "logs", world.clock)
         real = world.settings
@@ -49,6 +52,7 @@ class LocalFleet:
             clock=world.clock,
             timers=self.timers,
             book=self.book,
+            journal=self.journal,
             changed=self.changed,
             logs=self._logs,
             starter=starter or ProcessStarter(world, self._logs),
@@ -59,7 +63,18 @@ class LocalFleet:
         )
 
     def open(self) -> None:
-        """Take up what was published before a restart: minimum containers start."""
+        """Take up what there was before a restart: minimum containers start, and calls go on."""
+        for item in self.journal.load(self.book):
+            record = self.world.functions.get(item.call.function_id)
+            if record is None:
+                continue
+            pool = self.pool(record.function_id)
+            pool.submit([item])
+            if record.stopped:
+                pool.stop("its app was stopped")
+        for call in list(self.book.calls.values()):
+            if call.done or call.function_id not in self.world.functions:
+                self._finished(call)
         for record in self.world.functions.values():
             if record.version and not record.stopped:
                 self.apply(record.function_id)
@@ -123,6 +138,7 @@ class LocalFleet:
 
     async def close(self) -> None:
         await asyncio.gather(*(pool.crew.close(CLOSE_GRACE_S) for pool in self._pools.values()))
+        self.journal.flush()
         self.timers.close()
         self.platform.starter.close()
         self._logs.close()
@@ -148,7 +164,7 @@ class LocalFleet:
         """The caller has what it wanted; its request may still come again."""
         if not call.cleared and call.done:
             call.cleared = True
-            self.timers.after(KEEP_CLEARED_S, lambda: self._forget(call))
+            self._expire(call, KEEP_CLEARED_S)
 
     def _apply(self, record: FunctionRecord) -> Pool:
         pool = self._pools.get(record.function_id)
@@ -158,11 +174,18 @@ class LocalFleet:
         return pool
 
     def _finished(self, call: FunctionCall) -> None:
-        if not call.many:
-            self.timers.after(KEEP_SYNC_S if call.sync else KEEP_ASYNC_S, lambda: self._forget(call))
+        self._expire(call, KEEP_SYNC_S if call.sync else KEEP_ASYNC_S)
+
+    def _expire(self, call: FunctionCall, seconds: float) -> None:
+        """Forget it then, unless it has got new inputs by that time."""
+        if (before := self._expiries.pop(call.id, None)) is not None:
+            before.cancel()
+        self._expiries[call.id] = self.timers.after(seconds, lambda: self._forget(call))
 
     def _forget(self, call: FunctionCall) -> None:
-        if call.done:
+        self._expiries.pop(call.id, None)
+        if call.done or call.function_id not in self.world.functions:
+            self.journal.drop(call)
             self.book.forget(call.id)
 
     def _ended(self, container: Container) -> None:

@@ -12,6 +12,7 @@ from infra.localcloud.core.supervisor import Running
 from infra.localcloud.core.timers import Timers
 from infra.localcloud.core.waiters import Waiters
 from infra.localcloud.modal.calls.book import Book, FunctionCall
+from infra.localcloud.modal.calls.journal import Journal
 from infra.localcloud.modal.containers.container import Container
 from infra.localcloud.modal.containers.logs import Logs
 from infra.localcloud.modal.model import FunctionRecord
@@ -40,6 +41,7 @@ class Platform:
     clock: Clock
     timers: Timers
     book: Book
+    journal: Journal
     changed: Waiters  # by call id: an output or a chunk came
     logs: Logs
     starter: Starter

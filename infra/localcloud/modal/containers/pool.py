@@ -42,7 +42,9 @@ class Pool:
             self.stop("its app was stopped")
 
     def submit(self, inputs: Iterable[Input]) -> None:
-        self.queue.extend(inputs)
+        for item in inputs:
+            self.queue.append(item)
+            self._platform.journal.touch(item)
         self.dispatch()
 
     def stats(self) -> StatsView:
@@ -121,6 +123,7 @@ class Pool:
         if result.status != Result.GENERIC_STATUS_INTERNAL_FAILURE:
             item.failures += 1
         item.state = InputState.RESTING
+        self._platform.journal.touch(item)
         self.resting[item.id] = self._platform.timers.after(delay_s, partial(self._rested, item))
 
     def retry(self, item: Input, payload: api_pb2.FunctionInput, retry_count: int) -> None:
@@ -259,6 +262,7 @@ class Pool:
         if (timer := self.resting.pop(item.id, None)) is not None:
             timer.cancel()
         item.finish(result, data_format, self._platform.clock.now())
+        self._platform.journal.touch(item)
         self._platform.changed.wake(item.call.id)
         if item.call.done:
             self._platform.finished(item.call)

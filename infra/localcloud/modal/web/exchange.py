@@ -38,7 +38,7 @@ class Exchange:
         try:
             if params is not None:
                 record = bound_function(fleet.world, record.function_id, params)
-            call = start_call(fleet, record.function_id, sync=True)
+            call = start_call(fleet, record.function_id, sync=True, transient=True)
         except RpcError as error:
             raise web.HTTPNotFound(text=f"modal-http: {error.message}\n") from None
         exchange = cls(fleet, request, call)

@@ -1,6 +1,7 @@
 """The official client calls deployed functions, in every way that it can."""
 
 import pytest
+
 from tests.localcloud.modal.running import RunningModal
 
 pytestmark = pytest.mark.xdist_group("modal")
