@@ -2,12 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
 from infra.spec.base import Spec
 from infra.spec.errors import PilotlightError
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a cloud made of an endpoint: the resource, where it is called, and what it runs (pinned)."""
+
+    resource: pulumi.Resource
+    url: Any
+    image: Any
 
 
 @contextmanager

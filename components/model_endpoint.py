@@ -7,11 +7,12 @@ import pulumi
 
 from components._base import explained, given, token, with_overrides
 from components.model_image import ModelImage
-from components.runpod_mapping import environment, to_runpod
+from components.on_modal import deploy_on_modal
+from components.on_runpod import deploy_on_runpod
 from components.staged_weights import StagedWeights
+from components.worker_price import usd_per_worker_hour
 from infra.catalog import load
 from infra.planning import monthly_range
-from infra.runpod.sdk import Endpoint
 from infra.spec.declarations import (
     Auth,
     Budget,
@@ -27,7 +28,6 @@ from infra.spec.declarations import (
     VolumeMount,
     Workers,
     parse,
-    wire,
 )
 from infra.spec.parsing import Problem
 
@@ -95,26 +95,18 @@ class ModelEndpoint(pulumi.ComponentResource):
         )
         with explained():
             self.spec = _declared(name, values)
-            arguments = _runpod_arguments(name, self.spec)
+            deployed = _DEPLOY[self.spec.cloud](self, name, self.spec, image, weights, dict(env or {}))
+            self.plan = _plan(self.spec)
         self.name = name
-        self.image: pulumi.Input[str] = image.ref if isinstance(image, ModelImage) else image
         self.weights = weights
-        self.endpoint = Endpoint(
-            name,
-            image=self.image,
-            env={**environment(self.spec), **(weights.worker_env if weights else {}), **(env or {})},
-            intent={"endpoint": name, **wire(self.spec)},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[weights] if weights else None),
-            **arguments,
-        )
-        self.url = self.endpoint.url
-        self.plan = _plan(self.spec)
+        self.image, self.url = deployed.image, deployed.url
+        self.resource = deployed.resource
         self.register_outputs({"url": self.url, "plan": self.plan})
 
     def summary(self) -> dict[str, Any]:
         """The endpoint's entry in the stack output `endpoints`."""
         return {
-            "cloud": Cloud.RUNPOD.value,
+            "cloud": self.spec.cloud.value,
             "kind": self.spec.kind.value,
             "url": self.url,
             "image": self.image,
@@ -130,30 +122,24 @@ def export_endpoints(*endpoints: ModelEndpoint) -> None:
 
 def _declared(name: str, values: dict[str, Any]) -> EndpointSpec:
     spec = parse(EndpointSpec, with_overrides("endpoints", name, values), subject=f"endpoint {name!r}")
-    if spec.cloud is not Cloud.RUNPOD:
-        message = f'found "{spec.cloud.value}". Wanted: "runpod", the cloud that this version deploys to'
+    if spec.cloud not in _DEPLOY:
+        clouds = " or ".join(f'"{cloud.value}"' for cloud in _DEPLOY)
+        message = f'found "{spec.cloud.value}". Wanted: {clouds}; this version does not place endpoints'
         raise SpecError(f"endpoint {name!r}", [Problem("cloud", message)])
     return spec
-
-
-def _runpod_arguments(name: str, spec: EndpointSpec) -> dict[str, Any]:
-    arguments, problems = to_runpod(spec, load())
-    if problems:
-        raise SpecError(f"endpoint {name!r} on RunPod", problems)
-    return arguments
 
 
 def _plan(spec: EndpointSpec) -> dict[str, Any]:
     """What the endpoint can cost a month: the floor and the ceiling, at the dearest class it accepts."""
     book = load().prices()
     workers = spec.workers if isinstance(spec.workers, Workers) else Workers()
-    if isinstance(spec.gpu, list):
-        hourly = max(book.usd_per_gpu_hour("runpod", name) for name in spec.gpu) * spec.gpu_count
-    else:
-        hourly = book.usd_per_vcpu_hour("runpod") * (spec.cpu or CpuSpec()).vcpu
+    hourly = usd_per_worker_hour(spec, load(), book)
     cost = monthly_range(usd_per_worker_hour=hourly, workers_min=workers.min, workers_max=workers.max)
     return {
         "usdPerMonth": {"floor": str(cost.floor), "ceiling": str(cost.ceiling)},
         "priceBook": book.name,
         "gpu": spec.gpu,
     }
+
+
+_DEPLOY = {Cloud.RUNPOD: deploy_on_runpod, Cloud.MODAL: deploy_on_modal}

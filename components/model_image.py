@@ -8,10 +8,11 @@ from infra.spec.declarations import ImageSpec, parse
 
 
 class ModelImage(pulumi.ComponentResource):
-    """An image of a handler. `ref` is pinned by digest: the same input gives the same digest."""
+    """An image of a handler, for any cloud.
 
-    ref: pulumi.Output[str]
-    digest: pulumi.Output[str]
+    Where a cloud takes a built image (RunPod), it is built and pushed once, and `ref` is pinned by digest: the same input
+    gives the same digest. Where the cloud builds by itself (Modal), the same declaration is rendered as a chain.
+    """
 
     def __init__(
         self,
@@ -35,19 +36,34 @@ class ModelImage(pulumi.ComponentResource):
             repository=repository,
         )
         with explained():
-            spec = parse(ImageSpec, with_overrides("images", name, values), subject=f"image {name!r}")
-        self.image = Image(
-            name,
-            handler=spec.handler,
-            template="runpod",
-            requirements=spec.requirements if isinstance(spec.requirements, list) else None,
-            requirements_file=spec.requirements if isinstance(spec.requirements, str) else None,
-            python=spec.python,
-            base=spec.base,
-            env=spec.env or None,
-            repository=spec.repository,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.ref = self.image.ref
-        self.digest = self.image.digest
-        self.register_outputs({"ref": self.ref, "digest": self.digest})
+            self.spec = parse(ImageSpec, with_overrides("images", name, values), subject=f"image {name!r}")
+        self._name = name
+        self._built: Image | None = None
+        self.register_outputs({})
+
+    @property
+    def ref(self) -> pulumi.Output[str]:
+        """`host/repository@sha256:…`. Asking for it has the image built and pushed."""
+        return self._oci().ref
+
+    @property
+    def digest(self) -> pulumi.Output[str]:
+        """`sha256:…` of the image. Asking for it has the image built and pushed."""
+        return self._oci().digest
+
+    def _oci(self) -> Image:
+        if self._built is None:
+            spec = self.spec
+            self._built = Image(
+                self._name,
+                handler=spec.handler,
+                template="runpod",
+                requirements=spec.requirements if isinstance(spec.requirements, list) else None,
+                requirements_file=spec.requirements if isinstance(spec.requirements, str) else None,
+                python=spec.python,
+                base=spec.base,
+                env=spec.env or None,
+                repository=spec.repository,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        return self._built

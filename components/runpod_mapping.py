@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from components.refusals import not_placed, refused
 from infra.catalog import Catalog, UnknownGpu
-from infra.spec.declarations import Auth, CpuSpec, EndpointKind, EndpointSpec, ScalerType, Workers
+from infra.spec.declarations import Auth, CpuSpec, EndpointSpec, ScalerType, Workers
 from infra.spec.parsing import Problem
 
 _CLOUD = "runpod"
@@ -46,23 +47,8 @@ def environment(spec: EndpointSpec) -> dict[str, str]:
 
 def _refusals(spec: EndpointSpec, catalog: Catalog) -> Iterator[Problem]:
     for path, feature in _needs(spec):
-        capability = catalog.capability(_CLOUD, feature)
-        if not capability.supported:
-            yield Problem(path, f"{capability.reason}. Fix: {capability.alternative}")
-    if spec.kind is EndpointKind.LOAD_BALANCER:
-        yield Problem("kind", 'found "load_balancer". Wanted: "queue", the kind that this version deploys')
-    if spec.gpu == "auto":
-        yield Problem(
-            "gpu", 'found "auto". Wanted: GPU classes by name; this version does not place endpoints'
-        )
-    if spec.workers == "auto":
-        yield Problem(
-            "workers", 'found "auto". Wanted: Workers(min=…, max=…); this version does not place endpoints'
-        )
-    if spec.gpu is None and spec.cpu is None:
-        yield Problem(
-            "gpu", 'neither gpu nor cpu given. Wanted: one of them. Fix: gpu="L4", or cpu=CpuSpec(vcpu=2)'
-        )
+        yield from refused(catalog, _CLOUD, path, feature)
+    yield from not_placed(spec)
 
 
 def _needs(spec: EndpointSpec) -> Iterator[tuple[str, str]]:

@@ -25,13 +25,14 @@ def add_commands(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from infra.cli import engine, jobs
+    from infra.cli import engine, jobs, web
     from infra.kit.local import find_root
 
     request = _request(args.input)
     root = find_root(None)
     endpoint = _endpoint(engine.outputs(root, args.stack), args.name, args.stack)
-    answer = jobs.call(
+    ask = web.call if endpoint["cloud"] == "modal" else jobs.call
+    answer = ask(
         endpoint["url"], request, root=root, stack=args.stack, timeout_s=args.timeout, progress=_Progress()
     )
     print(json.dumps(answer, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.cli.call import CallError
+from infra.cli.http import is_local, opener
 from infra.kit.local import read_cloud
 
 _PENDING = {"IN_QUEUE", "IN_PROGRESS", "RUNNING"}
@@ -90,7 +91,7 @@ def _reason(error: Any) -> str:
 
 def _key_for(url: str, root: Path, stack: str) -> str:
     """The key that belongs to `url`: the local cloud's for this machine, the account's for the real one."""
-    if urlsplit(url).hostname in ("127.0.0.1", "localhost"):
+    if is_local(url):
         cloud = read_cloud(root)
         if cloud is None or not url.startswith(cloud.url):
             raise CallError(
@@ -111,7 +112,7 @@ def _send(url: str, key: str, body: dict[str, Any] | None) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, data=data, headers=headers)
     try:
-        with _opener(url).open(request, timeout=60) as response:
+        with opener(url).open(request, timeout=60) as response:
             parsed: dict[str, Any] = json.load(response)
             return parsed
     except urllib.error.HTTPError as error:
@@ -120,9 +121,3 @@ def _send(url: str, key: str, body: dict[str, Any] | None) -> dict[str, Any]:
         raise CallError(f"{urlsplit(url).path} answered {error.code}: {detail}", fix=fix) from None
     except (OSError, ValueError) as error:
         raise CallError(f"{url} did not answer: {error}", fix="check that the cloud is up") from None
-
-
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    # a proxy of the environment is for the world outside, never for this machine
-    local = urlsplit(url).hostname in ("127.0.0.1", "localhost")
-    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))

@@ -10,6 +10,8 @@ import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
 
 ENDPOINT = "pilotlight-runpod:index:Endpoint"
+APP = "pilotlight-modal:index:App"
+SECRET = "pilotlight-modal:index:Secret"
 
 
 class Recorder(pulumi.runtime.Mocks):
@@ -25,6 +27,8 @@ class Recorder(pulumi.runtime.Mocks):
             "pilotlight-artifacts:index:Weights": {"uri": "s3://weights-1a2b/m.json", "digest": "sha256:0"},
             "pilotlight-artifacts:index:Image": {"ref": "r/search@sha256:0", "digest": "sha256:0"},
             ENDPOINT: {"url": "http://127.0.0.1:1/v2/abc/runsync"},
+            APP: {"url": "http://127.0.0.1:1/w/search", "module": "pl_0"},
+            SECRET: {"name": "search-1a2b"},
         }
         return f"{args.name}-id", {**args.inputs, **outputs.get(args.typ, {})}
 
@@ -109,9 +113,30 @@ def test_the_output_names_what_serves_and_what_it_can_cost(recorder: Recorder) -
 def test_a_secret_in_the_environment_stays_a_secret(recorder: Recorder) -> None:
     def program() -> Any:
         endpoint = declare(env={"TOKEN": pulumi.Output.secret("canary")})
-        return endpoint.endpoint.env.is_secret()
+        return endpoint.resource.env.is_secret()
 
     run(lambda: pulumi.Output.from_input(program()).apply(_assert_true))
+
+
+def test_one_word_moves_the_endpoint_to_modal(recorder: Recorder) -> None:
+    run(lambda: declare(cloud="modal", concurrency=4, env={"A": "1"}).url)
+    inputs = recorder.seen[f"{APP}::search"].inputs
+    assert inputs["source"] == "stacks/search"
+    assert inputs["weights"] == "s3://weights-1a2b/m.json"
+    assert inputs["env"] == {"A": "1"}
+    [(name, service)] = inputs["classes"].items()
+    assert name == "Model"
+    assert (service["gpu"], service["maxConcurrentInputs"]) == (["L4"], 4)
+    others = ("pilotlight-runpod:", "pilotlight-artifacts:index:Image")
+    assert [key for key in recorder.seen if key.startswith(others)] == []
+
+
+def test_on_modal_a_secret_value_goes_into_a_secret_and_never_into_the_image(recorder: Recorder) -> None:
+    run(lambda: declare(cloud="modal", env={"A": "1", "TOKEN": pulumi.Output.secret("canary")}).url)
+    app, secret = recorder.seen[f"{APP}::search"].inputs, recorder.seen[f"{SECRET}::search"].inputs
+    assert "canary" not in json.dumps(app)
+    assert app["classes"]["Model"]["secrets"] == [{"name": "search-1a2b"}]
+    assert secret["values"]["value"] == {"TOKEN": "canary"}  # wrapped as a secret
 
 
 def test_what_a_cloud_cannot_do_stops_the_program_without_a_traceback(recorder: Recorder) -> None:
@@ -128,7 +153,7 @@ def test_what_a_cloud_cannot_do_stops_the_program_without_a_traceback(recorder: 
     ("values", "said"),
     [
         ({"cloud": "modl"}, "Nearest: modal"),
-        ({"cloud": "modal"}, "runpod"),
+        ({"cloud": "auto"}, '"runpod" or "modal"'),
         ({"idle_timeout_s": 0}, "idle_timeout_s"),
         ({"gpu": None}, "neither gpu nor cpu"),
     ],

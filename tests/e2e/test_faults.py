@@ -240,8 +240,8 @@ def test_a_cloud_that_was_killed_comes_back_with_what_it_had(lit: Checkout) -> N
         ("StagedWeights('nothing', bucket=bucket, source='empty')", ["empty"]),
         ("StagedWeights('rotten', bucket=bucket, source='rotten')", ["bad.safetensors", "evil.pt"]),
         ("StagedWeights('gone', bucket=bucket, source='gone')", ["gone"]),
-        ("ModelImage('none', handler='absent')", ["absent"]),
-        ("ModelImage('broken', handler='broken')", ["Mdel", "Model"]),
+        ("pulumi.export('ref', ModelImage('none', handler='absent').ref)", ["absent"]),
+        ("pulumi.export('ref', ModelImage('broken', handler='broken').ref)", ["Mdel", "Model"]),
     ],
 )
 def test_what_cannot_work_stops_the_preview(lit: Checkout, declaration: str, said: list[str]) -> None:
@@ -254,7 +254,7 @@ def test_what_cannot_work_stops_the_preview(lit: Checkout, declaration: str, sai
         for file, content in files.items():
             (lit.root / name / file).write_bytes(content)
     lit.program(
-        "from components import ModelImage, StagedWeights, WeightBucket\n"
+        "import pulumi\nfrom components import ModelImage, StagedWeights, WeightBucket\n"
         "bucket = WeightBucket('weights', force_destroy=True)\n" + declaration
     )
     answer = lit.preview(code=None)

@@ -108,6 +108,10 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         Token(keys.modal_token_id, keys.modal_token_secret),
         tools=read_json(paths.toolchain) or {},
         registry=RegistryImages(unpacked, hosts),
+        offered_env={
+            **_worker_environment(keys, ports),
+            "PILOTLIGHT_CACHE": str(paths.cloud / "host-cache"),
+        },
     )
     objectstore = ObjectStore(_objectstore(paths, keys, ports["s3"]), clock)
     return Cloud(

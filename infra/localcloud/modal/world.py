@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +79,10 @@ class World:
         state_dir: Path,
         urls: Urls,
         token: Token,
+        offered_env: Mapping[str, str] | None = None,
     ) -> None:
+        """`offered_env` is for containers that name no object store of their own."""
+        self.offered_env = dict(offered_env or {})
         self.store = store
         self.clock = clock
         self.settings = settings

@@ -8,7 +8,7 @@ from infra.localcloud.modal.model import Runtime
 from infra.localcloud.modal.world import World
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# By which a process is found that an earlier run of the local cloud left behind.
+# By which a process is found that outlives its container, or the local cloud.
 ROOM_VARIABLE = "PILOTLIGHT_CONTAINER"
 BASE = {
     "LANG": "C.UTF-8",
@@ -24,6 +24,12 @@ def container_environment(world: World, container: Container, room: Room, runtim
     record = container.record
     function, placement = record.function, record.function.scheduler_placement
     given = {**runtime.env, **world.secrets.env(function.secret_ids)}
+    own_store = any(name.startswith("AWS_") for name in given)
+    offered = {
+        name: value
+        for name, value in world.offered_env.items()
+        if not (own_store and name.startswith("AWS_"))
+    }
     if not any(name.startswith("AWS_") for name in given):
         given = {**world.offered_env, **given}
     gpu = function.resources.gpu_config
@@ -39,12 +45,12 @@ def container_environment(world: World, container: Container, room: Room, runtim
         "MODAL_REGION": placement.regions[0] if placement.regions else "local",
         "HOME": room.code,
         "TMPDIR": room.tmp,
-        ROOM_VARIABLE: str(room.folder),
+        ROOM_VARIABLE: f"{room.folder}/",
     }
     if gpu.gpu_type:
         platform["MODAL_GPU"] = f"{gpu.gpu_type}:{gpu.count}"
     names = [name for name in given if name.startswith("MODAL_TOKEN_")]
-    merged = {**BASE, **given, **platform}
+    merged = {**BASE, **offered, **given, **platform}
     for name in names:
         del merged[name]  # the client warns of them in a container
     merged["PATH"] = f"{Path(runtime.python).parent}:{given.get('PATH', PATH)}"

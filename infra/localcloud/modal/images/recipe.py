@@ -179,21 +179,22 @@ def _cleaned(text: str) -> tuple[str, ...]:
 
 
 def _commands(text: str) -> list[str]:
-    """A shell line at its `&&`s, quotes respected."""
-    parts, current = [], ""
-    lexer = shlex.shlex(text, posix=False, punctuation_chars="&")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        for token in lexer:
-            if token == "&&":
-                parts.append(current.strip())
-                current = ""
-            else:
-                current += token + " "
-    except ValueError:
-        return [text]
-    return [part for part in (*parts, current.strip()) if part]
+    """A shell line at its `&&`s, quotes respected and the rest left as it is: `shlex` takes joined quotes apart."""
+    parts, start, quote, at = [], 0, "", 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and quote != "'":
+            at += 1
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif text.startswith("&&", at):
+            parts.append(text[start:at])
+            at += 1
+            start = at + 1
+        at += 1
+    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
 
 
 def _env(rest: str, known: Mapping[str, str]) -> dict[str, str]:

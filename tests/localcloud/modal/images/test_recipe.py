@@ -1,5 +1,7 @@
 """Layers in the lines that client 1.6.4 sends, read as a recipe."""
 
+import shlex
+
 import pytest
 from modal_proto import api_pb2
 
@@ -43,6 +45,12 @@ def test_lines_that_install_are_understood(line: str, args: tuple[str, ...]) -> 
     recipe = layer("FROM base", f"RUN {line}")
     assert recipe.installs == (Install(args),)
     assert recipe.notes == ()
+
+
+def test_a_requirement_with_a_marker_keeps_its_quotes() -> None:
+    wanted = "numpy==2.4.6 ; python_full_version < '3.12'"
+    recipe = layer("FROM base", f"RUN python -m pip install {shlex.quote(wanted)} && echo hi")
+    assert recipe.installs == (Install((wanted,)),)
 
 
 def test_commands_in_one_line_are_told_apart() -> None:

@@ -1,0 +1,56 @@
+"""An endpoint on Modal: one app with the handler as its class, and a secret for what only workers may read."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components._base import Deployed
+from components.modal_mapping import CLASS, image_chain, to_modal
+from components.model_image import ModelImage
+from components.staged_weights import StagedWeights
+from infra.catalog import load
+from infra.modal.sdk import App, Secret
+from infra.spec.declarations import EndpointSpec, SpecError, wire
+from infra.spec.parsing import Problem
+
+
+def deploy_on_modal(
+    parent: pulumi.Resource,
+    name: str,
+    spec: EndpointSpec,
+    image: "ModelImage | pulumi.Input[str]",
+    weights: StagedWeights | None,
+    env: Mapping[str, pulumi.Input[str]],
+) -> Deployed:
+    """Register the app under `parent`. Raises `SpecError` with every reason why Modal cannot run it."""
+    service, problems = to_modal(spec, load())
+    if not isinstance(image, ModelImage):
+        problems.append(
+            Problem("image", "a reference. Wanted: a ModelImage, whose handler Modal runs as code")
+        )
+    elif isinstance(image.spec.requirements, str):
+        wanted = "Wanted on Modal: a list, or requirements.txt beside the handler"
+        problems.append(
+            Problem("image.requirements", f"found the file {image.spec.requirements!r}. {wanted}")
+        )
+    if problems or not isinstance(image, ModelImage):
+        raise SpecError(f"endpoint {name!r} on Modal", problems)
+    # What is known as the program runs goes into the image; what comes out of a resource or is secret, into a secret.
+    given = {**spec.env, **(weights.bucket_env if weights else {}), **env}
+    plain = {key: value for key, value in given.items() if isinstance(value, str)}
+    hidden = {key: value for key, value in given.items() if not isinstance(value, str)}
+    if hidden:
+        secret = Secret(name, values=hidden, opts=pulumi.ResourceOptions(parent=parent))
+        service["secrets"] = [*service["secrets"], {"name": secret.name}]
+    app = App(
+        name,
+        source=image.spec.handler,
+        image=image_chain(image.spec),
+        env=plain,
+        weights=weights.uri if weights else None,
+        classes={CLASS: service},
+        tags=spec.tags,
+        intent={"endpoint": name, **wire(spec)},
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[weights] if weights else None),
+    )
+    return Deployed(app, app.url, app.module)

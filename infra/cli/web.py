@@ -1,0 +1,90 @@
+"""The caller's side of a Modal web endpoint: one request, its wait made visible, the output given back."""
+
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.cli.call import CallError
+from infra.cli.http import is_local, opener
+from infra.kit.local import read_cloud
+
+
+def call(
+    url: str,
+    request: dict[str, Any],
+    *,
+    root: Path,
+    stack: str,
+    timeout_s: float,
+    progress: Callable[[str, float], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Any:
+    """Send `{"input": request}` to the endpoint at `url` and return the handler's output."""
+    key, secret = _proxy_token(url, root, stack)
+    headers = {"Content-Type": "application/json", "Modal-Key": key, "Modal-Secret": secret}
+    outgoing = urllib.request.Request(url, data=json.dumps({"input": request}).encode(), headers=headers)
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(_send(outgoing, timeout_s)), daemon=True)
+    started = clock()
+    thread.start()
+    while thread.is_alive():
+        progress("waiting for a container's answer", clock() - started)
+        thread.join(1.0)
+    progress("", clock() - started)
+    [answer] = answers
+    if isinstance(answer, CallError):
+        raise answer
+    if "error" in answer:
+        raise CallError(f"the handler failed: {_reason(answer['error'])}")
+    return answer.get("output")
+
+
+def _send(request: urllib.request.Request, timeout_s: float) -> Any:
+    try:
+        with opener(request.full_url).open(request, timeout=timeout_s) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        text = error.read(100_000).decode(errors="replace").strip()
+        try:
+            parsed = json.loads(text)
+        except ValueError:
+            parsed = None
+        if isinstance(parsed, dict) and "error" in parsed:
+            return parsed
+        fix = "check the proxy auth token (MODAL_KEY, MODAL_SECRET)" if error.code == 401 else ""
+        return CallError(f"{urlsplit(request.full_url).path} answered {error.code}: {text[:2000]}", fix=fix)
+    except (OSError, ValueError) as error:
+        return CallError(f"{request.full_url} did not answer: {error}", fix="check that the cloud is up")
+
+
+def _reason(error: Any) -> str:
+    if isinstance(error, dict):
+        return str(error.get("message") or error)
+    return str(error)
+
+
+def _proxy_token(url: str, root: Path, stack: str) -> tuple[str, str]:
+    """The proxy auth token that belongs to `url`: the local cloud's for this machine, the workspace's for Modal."""
+    if is_local(url):
+        cloud = read_cloud(root)
+        if cloud is None or cloud.modal is None or not url.startswith(cloud.modal.web_url):
+            raise CallError(
+                f"the endpoint is at {url}, where this checkout's local cloud does not run",
+                fix=f"run `pilotlight cloud up`, then `pulumi up -s {stack}`",
+            )
+        return cloud.modal.token_id, cloud.modal.token_secret
+    key, secret = os.environ.get("MODAL_KEY"), os.environ.get("MODAL_SECRET")
+    if not key or not secret:
+        raise CallError(
+            "no proxy auth token for Modal",
+            wanted="MODAL_KEY and MODAL_SECRET in the environment",
+            fix="make a proxy auth token in the workspace's settings and export both",
+        )
+    return key, secret
