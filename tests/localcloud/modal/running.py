@@ -9,17 +9,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
 
-from infra.localcloud.core.clock import RealClock
+from infra.localcloud.core.clock import Clock, RealClock
 from infra.localcloud.core.faults import Faults
+from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 from infra.localcloud.modal import apps, calls, containers, rpc
 from infra.localcloud.modal import web as front
+from infra.localcloud.modal.containers.metering import with_modal
 from infra.localcloud.modal.containers.start import ProcessStarter
 from infra.localcloud.modal.model import Runtime
 from infra.localcloud.modal.world import Token, Urls, World
@@ -140,7 +143,9 @@ class RunningModal:
         self.port, web_port = grpc.getsockname()[1], site.getsockname()[1]
         urls = Urls(f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{web_port}", "http://127.0.0.1:2")
         faults = Faults(clock)
-        self.world = world = World(self.store, clock, Settings(), faults, None, self.state, urls, TOKEN)  # type: ignore[arg-type]
+        self.world = world = World(
+            self.store, clock, Settings(), faults, meter(self.store, clock), self.state, urls, TOKEN
+        )
         self.images, self.volumes = OneImage(), Folders(self.state / "volumes")
         world.images, world.volumes = self.images, self.volumes
         world.secrets, world.mounts = apps.SecretStore(world), apps.ContentStore(world)
@@ -232,6 +237,10 @@ class RunningModal:
             if found := self.ask(condition):
                 return found
         raise AssertionError(f"what the test waits for did not come\n{self.said()}")
+
+
+def meter(store: Store, clock: Clock) -> SqlMeter:
+    return SqlMeter(store, clock, with_modal(lambda gpu_type_id, gpu_count, vcpu: Decimal(0)))
 
 
 def _bound(port: int = 0) -> socket.socket:

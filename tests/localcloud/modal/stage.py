@@ -18,6 +18,7 @@ from infra.localcloud.modal.containers.platform import CannotStart, Turns
 from infra.localcloud.modal.model import AppRecord, FunctionRecord
 from infra.localcloud.modal.rpc import Call, RpcHandler
 from infra.localcloud.modal.world import Token, Urls, World
+from tests.localcloud.modal.running import meter
 
 PATIENCE_S = 30.0
 SUCCESS = api_pb2.GenericResult.GENERIC_STATUS_SUCCESS
@@ -90,7 +91,7 @@ class Stage:
             self.clock,
             Settings(),
             self.faults,
-            None,
+            meter(self.store, self.clock),
             folder,
             Urls("", ""),
             Token("a", "b"),  # type: ignore[arg-type]

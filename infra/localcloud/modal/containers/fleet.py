@@ -10,6 +10,7 @@ from infra.localcloud.core.waiters import Waiters
 from infra.localcloud.modal.calls.book import Book, FunctionCall
 from infra.localcloud.modal.calls.bound import refresh
 from infra.localcloud.modal.calls.journal import Journal
+from infra.localcloud.modal.containers import metering
 from infra.localcloud.modal.containers.container import Container
 from infra.localcloud.modal.containers.logs import Logs
 from infra.localcloud.modal.containers.platform import Platform, Starter, Turns
@@ -17,9 +18,11 @@ from infra.localcloud.modal.containers.pool import Pool
 from infra.localcloud.modal.containers.start import ProcessStarter
 from infra.localcloud.modal.model import FunctionRecord, LogFilter, LogLine, StatsView, TaskView
 from infra.localcloud.modal.world import World
+from infra.localcloud.runpod.model import Usage
 
 CLOSE_GRACE_S = 2.0
 PAST_TASKS = 200
+BILL_S = 60.0  # so that a killed daemon forgets little
 # How long results can still be fetched: a caller that waited has them; one that did not may come back (Modal: 7 days).
 KEEP_CLEARED_S, KEEP_SYNC_S, KEEP_ASYNC_S = 60.0, 3600.0, 7 * 24 * 3600.0
 
@@ -78,6 +81,12 @@ class LocalFleet:
         for record in self.world.functions.values():
             if record.version and not record.stopped:
                 self.apply(record.function_id)
+        self._bill()
+
+    def usage(self) -> list[Usage]:
+        """What runs now, as if it ended now."""
+        now = self.world.clock.now()
+        return [metering.usage(container, now) for container in self._living() if container.started_at]
 
     # As other rooms use it (see `model.Fleet`)
 
@@ -190,7 +199,14 @@ class LocalFleet:
 
     def _ended(self, container: Container) -> None:
         self._past.append(container)
+        if container.started_at:
+            self.world.meter.record(metering.usage(container, container.stopped_at))
         self._logs.of(container.record.app_id).wake()
+
+    def _bill(self) -> None:
+        for usage in self.usage():
+            self.world.meter.record(usage)
+        self.timers.after(BILL_S, self._bill)
 
     def _living(self) -> list[Container]:
         return [item for pool in self._pools.values() for item in pool.crew.containers.values()]

@@ -56,8 +56,13 @@ class Room:
             (self.files / name).mkdir(parents=True)
         self.cwd = self.files / "root"
 
-    def furnish(self, python: Path, workdir: str, volumes: Sequence[VolumeBind]) -> None:
-        """Once the files are there. ValueError for a volume at a path that cannot be one."""
+    def furnish(
+        self, python: Path, workdir: str, volumes: Sequence[VolumeBind], same: Sequence[Path] = ()
+    ) -> None:
+        """Once the files are there. `same` are folders that have the same path inside. ValueError for a volume at a
+        path that cannot be one."""
+        for folder in same:
+            folder.mkdir(parents=True, exist_ok=True)
         for folder, path, _ in volumes:
             if not path.startswith("/") or path.rstrip("/") in ("", "/root", "/tmp"):
                 raise ValueError(f"a volume cannot be mounted at {path!r}")
@@ -71,6 +76,7 @@ class Room:
             Bind(str(self.socket), f"{INSIDE}/socket", False),
             Bind(str(self.arguments), f"{INSIDE}/arguments", True),
             *(Bind(str(folder), path, read_only) for folder, path, read_only in volumes),
+            *(Bind(str(folder), str(folder), False) for folder in same),
         ]
         spec = {
             "root": str(self.files),

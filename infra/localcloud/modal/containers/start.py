@@ -24,6 +24,9 @@ from infra.localcloud.modal.model import Runtime
 from infra.localcloud.modal.world import World
 from infra.spec.errors import PilotlightError
 
+CACHE = (
+    "PILOTLIGHT_CACHE"  # what containers of this machine keep for each other, at the same path in all of them
+)
 ENTRYPOINT = ["-m", "modal._container_entrypoint"]
 # `@modal.web_server` looks for the address of the network card eth0, which a machine may not have; all listen here.
 WEB_SERVER_ENTRYPOINT = [
@@ -66,7 +69,7 @@ class ProcessStarter:
             await self._world.server.hang_up(server)
         if room is not None:
             room.socket.unlink(missing_ok=True)
-            await asyncio.to_thread(shutil.rmtree, room.folder, ignore_errors=True)
+            await asyncio.to_thread(_tidy, room.folder)
 
     def close(self) -> None:
         self._launcher.close()
@@ -110,7 +113,14 @@ class ProcessStarter:
             (world.volumes.directory(mount.shared_volume_id), mount.mount_path, False)
             for mount in function.shared_volume_mounts
         ]
-        room.furnish(runtime.python, runtime.workdir, [*volumes, *shared])
+        cache = world.offered_env.get(CACHE)
+        room.furnish(runtime.python, runtime.workdir, [*volumes, *shared], [Path(cache)] if cache else [])
+
+
+def _tidy(folder: Path) -> None:
+    """Also what user code started in a session of its own."""
+    sweep(folder, ROOM_VARIABLE)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _below(folder: Path, sub_path: str) -> Path:

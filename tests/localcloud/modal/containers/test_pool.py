@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -283,7 +284,9 @@ def test_an_answer_that_does_not_reach_the_container_goes_to_another(played: Any
         actor = await stage.actor()
         poll = await actor.poll()
         item = api_pb2.FunctionPutInputsItem(input=api_pb2.FunctionInput(args=b"1"))
-        started = stage.ask("FunctionMap", api_pb2.FunctionMapRequest(function_id="fu-1", pipelined_inputs=[item]))
+        started = stage.ask(
+            "FunctionMap", api_pb2.FunctionMapRequest(function_id="fu-1", pipelined_inputs=[item])
+        )
         # The answer is there, and the connection breaks before it is sent.
         await asyncio.sleep(0)
         poll.cancel()
@@ -450,5 +453,28 @@ def test_stats_count_what_waits_what_runs_and_what_could_run(played: Any) -> Non
         await actor.take()
         stats = stage.fleet.stats("fu-1")
         assert (stats.backlog, stats.tasks, stats.running_inputs, stats.headroom) == (4, 2, 1, 1)
+
+    played(test)
+
+
+def test_a_container_is_billed_from_its_start_to_its_end(played: Any) -> None:
+    async def test(stage: Stage) -> None:
+        resources = api_pb2.Resources(
+            milli_cpu=2000, memory_mb=4096, gpu_config=api_pb2.GPUConfig(gpu_type="L4", count=2)
+        )
+        await stage.publish(resources=resources, scaledown_window=3000)
+        stage.world.meter.watch(stage.fleet.usage)
+        await stage.call(b"1")
+        actor = await stage.actor()
+        (item,) = await actor.take()
+        await stage.clock.advance(100)
+        assert stage.world.meter.spend()["fu-1"].seconds == 100
+        await actor.put(item)
+        await actor.exit(0)
+        await stage.clock.advance(900)
+        spent = stage.world.meter.spend()["fu-1"]
+        assert spent.seconds == 100
+        by_hand = 2 * Decimal("0.000222") + 2 * Decimal("0.0000131") + 4 * Decimal("0.00000222")
+        assert abs(spent.usd - 100 * by_hand) < Decimal("0.0001")
 
     played(test)

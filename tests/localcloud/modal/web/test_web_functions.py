@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from tests.localcloud.modal.running import TOKEN, RunningModal
 
 pytestmark = pytest.mark.xdist_group("modal")
@@ -207,15 +208,14 @@ def test_an_app_is_told_when_its_client_goes(shop: RunningModal) -> None:
 
 def test_a_websocket_talks_and_is_closed_with_a_code(shop: RunningModal) -> None:
     async def talk() -> list[Any]:
-        async with aiohttp.ClientSession() as session:
-            async with session.ws_connect(
-                f"{shop.world.urls.web}/w/shop-site/ws", protocols=["chat"]
-            ) as socket:
-                await socket.send_str("hi")
-                said = await socket.receive_str()
-                await socket.send_str("end")
-                await socket.receive()
-                return [socket.protocol, said, socket.close_code]
+        async with aiohttp.ClientSession() as session, session.ws_connect(
+            f"{shop.world.urls.web}/w/shop-site/ws", protocols=["chat"]
+        ) as socket:
+            await socket.send_str("hi")
+            said = await socket.receive_str()
+            await socket.send_str("end")
+            await socket.receive()
+            return [socket.protocol, said, socket.close_code]
 
     assert asyncio.run(talk()) == ["chat", "you said hi", 4001]
 
