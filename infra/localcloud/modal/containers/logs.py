@@ -56,6 +56,8 @@ class AppLog:
         self._lines: deque[LogLine] = deque(_read(path), maxlen=KEPT_LINES)
         self._seq = self._lines[-1].seq if self._lines else 0
         self._file = path.open("a", encoding="utf-8")
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+            self._file.write("\n")
         self._waiting: set[asyncio.Future[None]] = set()
 
     def add(self, container: Container, source: int, text: str, now: float) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from modal_proto import api_pb2
+
 from tests.localcloud.modal.running import RunningModal
 from tests.localcloud.modal.stage import ASYNC, Stage, play
 

@@ -136,9 +136,9 @@ def shop(modal: RunningModal) -> RunningModal:
 
 def fetch(shop: RunningModal, address: str, method: str = "GET", **options: Any) -> tuple[int, str, Any]:
     async def main() -> tuple[int, str, Any]:
-        async with aiohttp.ClientSession() as session:
-            async with session.request(method, f"{shop.world.urls.web}{address}", **options) as answer:
-                return answer.status, await answer.text(), answer.headers
+        url = f"{shop.world.urls.web}{address}"
+        async with aiohttp.ClientSession() as session, session.request(method, url, **options) as answer:
+            return answer.status, await answer.text(), answer.headers
 
     return asyncio.run(main())
 
@@ -197,9 +197,9 @@ def test_large_bodies_go_both_ways(shop: RunningModal) -> None:
 
 def test_an_app_is_told_when_its_client_goes(shop: RunningModal) -> None:
     async def leave() -> None:
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"{shop.world.urls.web}/w/shop-site/forever") as answer:
-                assert await answer.content.read(4) == b"tick"
+        url = f"{shop.world.urls.web}/w/shop-site/forever"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            assert await answer.content.read(4) == b"tick"
 
     asyncio.run(leave())
     shop.until(lambda: not any(call.unfinished() for call in shop.fleet.book.calls.values()))
@@ -208,9 +208,10 @@ def test_an_app_is_told_when_its_client_goes(shop: RunningModal) -> None:
 
 def test_a_websocket_talks_and_is_closed_with_a_code(shop: RunningModal) -> None:
     async def talk() -> list[Any]:
-        async with aiohttp.ClientSession() as session, session.ws_connect(
-            f"{shop.world.urls.web}/w/shop-site/ws", protocols=["chat"]
-        ) as socket:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{shop.world.urls.web}/w/shop-site/ws", protocols=["chat"]) as socket,
+        ):
             await socket.send_str("hi")
             said = await socket.receive_str()
             await socket.send_str("end")
