@@ -9,7 +9,7 @@ from typing import Any
 from infra.spec.errors import PilotlightError
 
 COMMANDS = {
-    "up": "deploy the demo stack on this machine and call its endpoint",
+    "up": "deploy the demo stack on this machine and call its endpoints",
     "down": "destroy the stack and stop the local cloud",
     "call": "send a request to an endpoint of a stack",
     "cloud": "the local cloud: up, down, status, logs, env, reset",

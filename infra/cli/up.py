@@ -9,7 +9,7 @@ DEMO = {"question": "how do I get my money back?", "sentences": ["refunds take f
 
 
 def add_commands(subparsers: Any) -> None:
-    parser = subparsers.add_parser("up", help="deploy the demo stack on this machine and call its endpoint")
+    parser = subparsers.add_parser("up", help="deploy the demo stack on this machine and call its endpoints")
     parser.add_argument("-s", "--stack", default="dev", help="a stack of the local cloud (default: dev)")
 
 
@@ -27,8 +27,10 @@ def run(args: argparse.Namespace) -> int:
         return code
     state.clear_pending(root, args.stack)
     text = json.dumps(DEMO)
-    _say(f"pilotlight call search --input '{text}'")
-    return call.run(argparse.Namespace(name="search", input=text, stack=args.stack, timeout=600.0))
+    for name in engine.outputs(root, args.stack).get("endpoints") or {}:
+        _say(f"pilotlight call {name} --input '{text}'")
+        code = call.run(argparse.Namespace(name=name, input=text, stack=args.stack, timeout=600.0)) or code
+    return code
 
 
 def _say(text: str) -> None:

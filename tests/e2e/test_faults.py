@@ -86,7 +86,7 @@ def test_cut_off_while_creating_there_is_exactly_one(lit: Checkout, victim: str)
     lit.settle()
     lit.up()
     assert len([name for name in names(lit) if name.startswith("raw")]) == 1
-    assert "10 unchanged" in lit.up()
+    assert "12 unchanged" in lit.up()
     lit.program(program)
     lit.up()
     assert [name for name in names(lit) if name.startswith("raw")] == []
@@ -164,8 +164,8 @@ def test_a_secret_is_found_nowhere(lit: Checkout) -> None:
     said = []
     lit.program(
         program.replace(
-            "    idle_timeout_s=60,\n",
-            "    idle_timeout_s=60,\n    env={'TOKEN': pulumi.Config('pilotlight').require_secret('token')},\n",
+            "weights=weights, **",
+            "weights=weights, env={'TOKEN': pulumi.Config('pilotlight').require_secret('token')}, **",
         ).replace("from components", "import pulumi\n\nfrom components", 1)
     )
     said.append(lit.preview())
@@ -206,7 +206,8 @@ def _environments_with(checkout: Checkout, text: str) -> set[str]:
         except OSError:
             continue
         if text in environment:
-            kinds.add("worker" if "rp_handler" in line else line)
+            works = "rp_handler" in line or "_container_entrypoint" in line
+            kinds.add("worker" if works else line)
     return kinds
 
 
@@ -226,7 +227,7 @@ def test_a_cloud_that_was_killed_comes_back_with_what_it_had(lit: Checkout) -> N
     before = lit.endpoints()
     os.kill(lit.cloud["pid"], signal.SIGKILL)
     lit.edit("max=2", "max=3")
-    assert "1 updated" in lit.up()
+    assert "2 updated" in lit.up()
     [after] = lit.endpoints()
     assert after["id"] == before[0]["id"]
     assert "refunds" in lit.call(QUESTION)
@@ -265,8 +266,7 @@ def test_what_cannot_work_stops_the_preview(lit: Checkout, declaration: str, sai
 
 def test_a_wrong_declaration_is_told_whole_and_creates_nothing(lit: Checkout) -> None:
     before = lit.endpoints()
-    lit.edit('gpu="L4"', 'gpu=["H10", "T4"]')
-    lit.edit("idle_timeout_s=60", "auth='none'")
+    lit.edit('cloud="runpod", gpu="L4"', 'cloud="runpod", auth="none", gpu=["H10", "T4"]')
     said = lit.up(code=None)
     for part in ("gpu[0]", "H100", "gpu[1]", "auth"):
         assert part in said

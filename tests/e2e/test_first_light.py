@@ -13,7 +13,7 @@ def test_the_first_up_starts_the_cloud_and_shows_its_progress(lit: Checkout, fir
     assert lit.cloud_runs
     assert "uploading" in first_up
     assert "pushing the image" in first_up
-    assert "9 created" in first_up
+    assert "11 created" in first_up
 
 
 def test_the_endpoint_answers_best_first(lit: Checkout) -> None:
@@ -37,7 +37,7 @@ def test_a_wrong_request_is_explained_without_a_traceback(
 
 def test_nothing_changed_is_said_and_calls_nothing(lit: Checkout) -> None:
     before = lit.endpoints()
-    assert "9 unchanged" in lit.up()
+    assert "11 unchanged" in lit.up()
     assert lit.endpoints() == before
 
 
@@ -64,7 +64,7 @@ def test_a_console_edit_shows_at_refresh_and_is_put_right(lit: Checkout) -> None
 def test_a_change_of_scaling_is_in_place(lit: Checkout) -> None:
     [before] = lit.endpoints()
     lit.edit("max=2", "max=1")
-    assert "1 updated" in lit.up()
+    assert "2 updated" in lit.up()
     [after] = lit.endpoints()
     assert (after["id"], after["workers"]["max"]) == (before["id"], 1)
     lit.edit("max=1", "max=2")
@@ -73,7 +73,7 @@ def test_a_change_of_scaling_is_in_place(lit: Checkout) -> None:
 
 def test_a_preview_starts_nothing_and_touches_nothing(fresh: Checkout) -> None:
     said = fresh.preview()
-    assert "9 to create" in said
+    assert "11 to create" in said
     assert not fresh.cloud_runs
     assert not (fresh.root / ".pilotlight/cloud").exists()
     assert [line for line in fresh.processes().values() if "localcloud" in line] == []
