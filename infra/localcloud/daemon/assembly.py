@@ -16,6 +16,7 @@ from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 from infra.localcloud.modal.assembly import LocalModal
+from infra.localcloud.modal.containers.metering import with_modal
 from infra.localcloud.modal.images import Unpacked
 from infra.localcloud.modal.world import Token, Urls
 from infra.localcloud.runpod.rest import offers
@@ -72,7 +73,7 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
     """Call it in the running event loop. Nothing is started yet."""
     clock = RealClock()
     faults = Faults(clock, settings.faults)
-    meter = SqlMeter(store, clock, offers.load().usd_per_second)
+    meter = SqlMeter(store, clock, with_modal(offers.load().usd_per_second))
     registry = Registry(paths.registry, keys.registry_password)
     hosts = (ALIAS, f"127.0.0.1:{ports['registry']}", f"localhost:{ports['registry']}")
     url = f"http://127.0.0.1:{ports['api']}"
@@ -94,8 +95,6 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
     service = RestService(
         store, fleet, clock, settings, keys.api_key, url, images, meter=meter, faults=faults
     )
-    # The fleet's own account goes by the same keys as the rows that it writes, so no run is counted twice.
-    meter.watch(fleet.usage)
     settings.on_change(fleet.settings_changed)
     modal = LocalModal(
         store,
@@ -113,6 +112,8 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
             "PILOTLIGHT_CACHE": str(paths.cloud / "host-cache"),
         },
     )
+    # The fleets' own accounts go by the same keys as the rows that they write, so no run is counted twice.
+    meter.watch(lambda: [*fleet.usage(), *modal.fleet.usage()])
     objectstore = ObjectStore(_objectstore(paths, keys, ports["s3"]), clock)
     return Cloud(
         paths,

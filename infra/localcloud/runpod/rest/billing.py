@@ -14,6 +14,7 @@ from infra.localcloud.runpod.rest.service import RestService
 from infra.localcloud.runpod.rest.times import timestamp
 
 _SIZES = ("hour", "day", "week", "month", "year")
+_MODAL = "fu-"  # the meter counts for both clouds, and each bills its own
 _OTHER_AMOUNTS = (
     *("podGpuAmount", "podCpuAmount", "podDiskAmount", "serverlessDiskAmount", "serverlessFeeAmount"),
     *("storageStandardAmount", "storageHighPerformanceAmount", "endpointAmount"),
@@ -78,7 +79,7 @@ class BillingHandlers:
     def _amounts(self, window: _Window, only: str | None) -> dict[tuple[float, str], _Amount]:
         amounts: defaultdict[tuple[float, str], _Amount] = defaultdict(_Amount)
         for run in self._service.meter.runs(window.start, window.end):
-            if only is not None and run.endpoint_id != only:
+            if run.endpoint_id.startswith(_MODAL) or (only is not None and run.endpoint_id != only):
                 continue
             start = max(run.started_at, window.start)
             end = min(run.started_at + run.seconds, window.end)
