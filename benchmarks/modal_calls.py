@@ -71,7 +71,9 @@ def main() -> None:
     from tests.localcloud.modal.running import RunningModal
 
     floor_s = _import_floor_s()
-    print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; import modal takes {floor_s:.2f} s")
+    print(
+        f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; import modal takes {floor_s:.2f} s"
+    )
     with tempfile.TemporaryDirectory() as folder:
         modal = RunningModal(Path(folder), namespaces=not options.plain)
         try:

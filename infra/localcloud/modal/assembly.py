@@ -45,9 +45,7 @@ class LocalModal:
     ) -> None:
         """`tools` is what set-up noted (`uv`, `wheelhouse`); `offered_env` as in `World`."""
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.world = world = World(
-            store, clock, settings, faults, meter, state_dir, urls, token, offered_env
-        )
+        self.world = world = World(store, clock, settings, faults, meter, state_dir, urls, token, offered_env)
         world.secrets, world.mounts = apps.SecretStore(world), apps.ContentStore(world)
         world.images = self.images = images.ImageStore(world, images.Tools.of(tools), registry)
         world.blobs = self._blobs = calls.BlobStore(world)
