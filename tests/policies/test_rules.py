@@ -70,6 +70,35 @@ def test_workers_left_out_count_as_the_cloud_s_default() -> None:
     assert finding.message.startswith("3 workers")
 
 
+def app(**classes: Any) -> ResourceView:
+    return view(type="pilotlight-modal:index:App", classes=classes)
+
+
+def test_an_app_on_modal_is_held_to_the_same_ceiling() -> None:
+    # (0.7992 + 0.125 x 0.04716 + 0.125 x 0.007992) x 730 x 2 and (3.9492 + 0.006894) x 730 x 2
+    found = app(
+        Small={"gpu": ["L4"], "maxContainers": 2}, Large={"gpu": ["T4", "H100"], "maxContainers": 2.0}
+    )
+    [finding] = findings("endpoint-ceiling", found, max_usd_per_month="5000")
+    assert finding.path == "classes.Large.maxContainers"
+    assert "4 workers all month cost $6,952.80" in finding.message
+    assert finding.fix == "lower classes.Large.maxContainers to 1"
+    assert findings("endpoint-ceiling", found, max_usd_per_month="6952.80") == []
+
+
+def test_an_app_without_a_bound_fails_closed() -> None:
+    [finding] = findings("endpoint-ceiling", app(Model={"gpu": ["L4"]}), max_usd_per_month="5000")
+    assert finding.severity is Severity.ERROR
+    assert "classes.Model.maxContainers" in finding.message
+
+
+def test_several_gpus_of_a_container_all_count() -> None:
+    one = app(Model={"gpu": ["L4"], "maxContainers": 1})
+    two = app(Model={"gpu": ["L4:2"], "maxContainers": 1})
+    assert findings("endpoint-ceiling", one, max_usd_per_month="600") == []
+    assert findings("endpoint-ceiling", two, max_usd_per_month="600") != []
+
+
 def test_an_unknown_pool_fails_closed() -> None:
     gpu = {"pools": ["NOVEL_999"]}
     [finding] = findings("endpoint-ceiling", view(gpu=gpu, workers={"max": 1}), max_usd_per_month="9")

@@ -1,0 +1,91 @@
+"""What a resource costs an hour with all of its workers on, read from its inputs. Shared by the rules about money."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from infra.catalog import Catalog, PriceMissing, load
+from infra.spec.findings import UNKNOWN
+
+RUNPOD_ENDPOINT = "pilotlight-runpod:index:Endpoint"
+MODAL_APP = "pilotlight-modal:index:App"
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Workers that scale together: the property with their number, the most of them, US dollars an hour for each."""
+
+    path: str
+    most: int
+    usd_per_hour: Decimal
+
+
+class NotKnownYet(Exception):
+    """A preview cannot know the number or the kind of workers."""
+
+
+def all_workers(type: str, inputs: Mapping[str, Any]) -> list[Workers]:
+    """Raises `PriceMissing` for what has no price or no upper bound, `NotKnownYet` in a preview."""
+    if type == RUNPOD_ENDPOINT:
+        return [_endpoint(inputs)]
+    return list(_app(inputs))
+
+
+def _endpoint(inputs: Mapping[str, Any]) -> Workers:
+    workers = _known(inputs.get("workers")) or {}
+    most = _known(workers.get("max"))
+    # left out, the cloud takes its own default: counting 0 would pass what costs money
+    count = load().limit("runpod", "workers_max").default if most is None else most
+    return Workers("workers.max", int(count or 0), _runpod_hour(inputs, load()))
+
+
+def _runpod_hour(inputs: Mapping[str, Any], catalog: Catalog) -> Decimal:
+    """At the dearest card that the platform may place a worker on."""
+    book = catalog.prices()
+    gpu = _known(inputs.get("gpu"))
+    if not gpu:
+        vcpu = max((int(cpu.get("vcpuCount", 2)) for cpu in inputs.get("cpu") or ()), default=2)
+        return book.usd_per_vcpu_hour("runpod") * vcpu
+    excluded = set(gpu.get("excludedTypes") or ())
+    types = [
+        card for pool in gpu["pools"] for card in catalog.runpod_pools.get(pool, ()) if card not in excluded
+    ]
+    classes = {found.name for card in types if (found := catalog.gpu_of_runpod_type(card))}
+    if not classes:
+        raise PriceMissing(
+            f"pools {', '.join(gpu['pools'])} are not in the catalog", fix="name a pool it has"
+        )
+    return max(book.usd_per_gpu_hour("runpod", name) for name in classes) * int(gpu.get("count") or 1)
+
+
+def _app(inputs: Mapping[str, Any]) -> Iterator[Workers]:
+    for kind in ("classes", "functions"):
+        for name, service in (_known(inputs.get(kind)) or {}).items():
+            path = f"{kind}.{name}.maxContainers"
+            most = _known(_known(service).get("maxContainers"))
+            if most is None:
+                raise PriceMissing(f"{path} is not set, so nothing bounds the bill", fix=f"set {path}")
+            yield Workers(path, int(most), _modal_hour(service, load()))
+
+
+def _modal_hour(service: Mapping[str, Any], catalog: Catalog) -> Decimal:
+    """The dearest GPU of the list, with cores and memory on top; without regions and their multipliers."""
+    book = catalog.prices()
+    gpus = [str(gpu).partition(":") for gpu in _known(service.get("gpu")) or ()]
+    by_modal_id = {gpu.modal_id: gpu.name for gpu in catalog.gpus.values() if gpu.modal_id}
+    prices = [
+        book.usd_per_gpu_hour("modal", by_modal_id.get(kind, kind)) * int(count or 1)
+        for kind, _, count in gpus
+    ]
+    cores = service.get("cpu") or catalog.limit("modal", "cpu_cores").default
+    memory = service.get("memoryMib")
+    gib = Decimal(memory) / 1024 if memory else Decimal(str(catalog.limit("modal", "memory_gib").default))
+    extras = book.usd_per_core_hour("modal") * Decimal(str(cores)) + book.usd_per_gib_hour("modal") * gib
+    return max(prices, default=Decimal(0)) + extras
+
+
+def _known(value: Any) -> Any:
+    if value is UNKNOWN:
+        raise NotKnownYet
+    return value
