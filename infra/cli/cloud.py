@@ -118,7 +118,7 @@ def _endpoint_id(paths: "CloudPaths", wanted: str) -> str:
         store = Store(paths.store)
         names = {endpoint["id"]: endpoint["name"] for endpoint in store.endpoints()}
         store.close()
-    found = next((id for id, name in names.items() if wanted in (id, name)), None)
+    found = _match(names, wanted)
     # An endpoint that was deleted has no name any more, but its logs are still there.
     if found is None and wanted not in ("", ".", "..") and (paths.logs / Path(wanted).name).is_dir():
         found = Path(wanted).name
@@ -128,6 +128,13 @@ def _endpoint_id(paths: "CloudPaths", wanted: str) -> str:
             wanted=f"one of {', '.join(names.values()) or '(none)'}",
         )
     return found
+
+
+def _match(names: dict[str, str], wanted: str) -> str | None:
+    """The id of the endpoint with this id or name, or with the name that the program gave it: `search-1a2b3c4`."""
+    exact = next((id for id, name in names.items() if wanted in (id, name)), None)
+    declared = [id for id, name in names.items() if name.rpartition("-")[0] == wanted]
+    return exact or (declared[0] if len(declared) == 1 else None)
 
 
 def _env(root: Path) -> int:

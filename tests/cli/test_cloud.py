@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.cli import cloud
 from infra.cli.main import main
 from infra.localcloud.daemon import environment, status, tail
 from infra.localcloud.daemon.paths import CloudPaths
@@ -139,3 +140,19 @@ def test_status_says_what_a_worker_ails_from() -> None:
     assert "restarted 1 times" in text
     assert "2 queued, 1 running, 5 completed, 0 failed" in text
     assert "w1  UNHEALTHY: no such image  CPU  up 1 h 1 min" in text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("id1", "id1"),
+        ("search-1a2b3c4", "id1"),
+        ("search", "id1"),
+        ("chat", None),
+        ("sear", None),
+        ("", None),
+    ],
+)
+def test_an_endpoint_goes_by_the_name_that_the_program_gave_it(wanted: str, found: str | None) -> None:
+    names = {"id1": "search-1a2b3c4", "id2": "chat-1111111", "id3": "chat-2222222", "id4": "plain"}
+    assert cloud._match(names, wanted) == found
