@@ -133,7 +133,7 @@ def _endpoint_id(paths: "CloudPaths", wanted: str) -> str:
 def _match(names: dict[str, str], wanted: str) -> str | None:
     """The id of the endpoint with this id or name, or with the name that the program gave it: `search-1a2b3c4`."""
     exact = next((id for id, name in names.items() if wanted in (id, name)), None)
-    declared = [id for id, name in names.items() if name.rpartition("-")[0] == wanted]
+    declared = [id for id, name in names.items() if wanted and name.rpartition("-")[0] == wanted]
     return exact or (declared[0] if len(declared) == 1 else None)
 
 
