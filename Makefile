@@ -29,7 +29,7 @@ format: setup ## Format, and fix what can be fixed safely
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
 
-bench: setup ## Measure against the peers and rewrite the tables
+bench: setup ## Measure against the peers, one benchmark after the other
 	@$(BIN)/python -m benchmarks
 
 clean: down ## Remove what set-up and runs have made here; the shared cache stays
