@@ -28,7 +28,8 @@ from infra.kit.wire import to_wire
 
 class CustomResource(pulumi.CustomResource):
     """Takes arguments by their Python names, nested ones too; has an attribute for each argument that was given and
-    for each field of the state that the class annotates (an output costs the program a millisecond, asked for or not).
+    for each field of the state that the class annotates. Others are not registered: an output that nobody asks for costs
+    the program as much as one that somebody does.
 
     Values of nested outputs keep their wire names (`endpoint.request_urls["runSync"]`).
     """
