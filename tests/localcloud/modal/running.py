@@ -34,7 +34,7 @@ PATIENCE_S = 60.0  # for what must come, on a busy machine
 PRELUDE = """
 import modal
 image = modal.Image.debian_slim("3.11")
-app = modal.App("shop", image=image)
+app = modal.App("NAME", image=image)
 """
 
 
@@ -186,10 +186,10 @@ class RunningModal:
         }
 
     def deploy(self, source: str, name: str = "shop") -> None:
-        """`source` after the prelude: `app` and `image` are there."""
+        """An app of this name; in its `source`, `app` and `image` are there."""
         code = self.state / "code" / f"{name}.py"
         code.parent.mkdir(exist_ok=True)
-        code.write_text(PRELUDE + source)
+        code.write_text(PRELUDE.replace("NAME", name) + source)
         self.process([sys.executable, "-m", "modal", "deploy", str(code)])
 
     def python(self, code: str, *, ok: bool = True, **more: str) -> str:

@@ -14,12 +14,11 @@ from infra.localcloud.core.timers import Timer
 from infra.localcloud.modal.calls.book import Input
 from infra.localcloud.modal.containers import ports, scheduler
 from infra.localcloud.modal.containers.container import Container, Phase
+from infra.localcloud.modal.containers.ladder import STOP_GRACE_S, Ladder
 from infra.localcloud.modal.containers.platform import CannotStart, Platform
 from infra.localcloud.modal.containers.scheduler import Load
 from infra.localcloud.modal.model import FunctionRecord
 
-EXIT_GRACE_S = 30.0  # for exit hooks, once a container has been told to end
-STOP_GRACE_S = 5.0  # from the interrupt to the kill, where it is stopped in its work
 STARTUP_TIMEOUT_S = 60.0
 STOCK_OUT_S = 10.0  # between two looks for a free machine
 PORT_LOOK_S = 0.02
@@ -56,6 +55,7 @@ class Crew:
         self.containers: dict[str, Container] = {}
         self._platform, self._host = platform, host
         self._rules = scheduler.rules_of(record)
+        self.ladder = Ladder(platform, self._gone)
         self._backoff = Backoff(platform.timers, self.adjust)
         self._wake: Timer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,13 +70,13 @@ class Crew:
             self._backoff.calm()
             for container in list(self.containers.values()):
                 if container.record.version != record.version or not record.version:
-                    self.retire(container)
+                    self.ladder.retire(container)
         self._closed = record.stopped
         load = self.load()
         excess = load.live - scheduler.ceiling(self._rules, load)
         for container in sorted(self.containers.values(), key=lambda item: (item.busy, -item.created_at)):
             if excess > 0 and container.live:
-                self.retire(container)
+                self.ladder.retire(container)
                 excess -= 1
         self.adjust()
 
@@ -139,57 +139,7 @@ class Crew:
             return
         container.idle_since = self._platform.clock.monotonic()
         if container.retiring:
-            self.retire(container)
-
-    def retire(self, container: Container) -> None:
-        """No more inputs; ends at once when it has none, else after them, its exit hooks run."""
-        container.retiring = True
-        if container.phase is Phase.WAITING:
-            self._gone(container)
-        elif container.phase is Phase.STARTING:
-            self._signal(container, STOP_GRACE_S)
-        elif container.phase is Phase.READY and not container.busy:
-            if container.record.function.is_server:
-                self._signal(
-                    container, container.record.function.http_config.exit_grace_period + STOP_GRACE_S
-                )
-            elif container.poll is not None:
-                self.told_to_end(container)
-                container.answer(None)
-            else:
-                self._deadline(container, EXIT_GRACE_S)
-
-    def told_to_end(self, container: Container) -> None:
-        """The kill switch is on its way."""
-        container.retiring = True
-        if container.phase is Phase.READY and not container.busy:
-            container.phase = Phase.STOPPING
-            self._deadline(container, EXIT_GRACE_S)
-
-    def stop(self, container: Container, why: str, grace_s: float = STOP_GRACE_S) -> None:
-        """In the middle of its work, which others get; exit hooks run within the grace."""
-        container.retiring = container.stopped_by_us = True
-        container.reason = container.reason or why
-        if container.phase is Phase.WAITING:
-            self._gone(container)
-        elif container.phase in (Phase.STARTING, Phase.READY):
-            self._platform.say(container, f"stopping: {why}")
-            if container.phase is Phase.READY and not container.busy and container.poll is not None:
-                self.told_to_end(container)
-                container.answer(None)
-                self._deadline(container, grace_s)
-            else:
-                self._signal(container, grace_s)
-        else:
-            self._deadline(container, grace_s)
-
-    def kill(self, container: Container, why: str) -> None:
-        container.retiring = container.stopped_by_us = True
-        container.reason = container.reason or why
-        self._platform.say(container, f"killed: {why}")
-        if container.process is not None:
-            container.phase = Phase.STOPPING
-            container.process.kill()
+            self.ladder.retire(container)
 
     def failed(self, container: Container, result: api_pb2.GenericResult) -> None:
         """It says that it cannot start: an import or an enter hook failed. It ends by itself."""
@@ -208,7 +158,7 @@ class Crew:
             task.cancel()
         exits = [item.process.exited for item in self.containers.values() if item.process is not None]
         for container in list(self.containers.values()):
-            self.stop(container, "the local cloud stops", grace_s)
+            self.ladder.stop(container, "the local cloud stops", grace_s)
         if exits:
             await asyncio.wait(exits)
         while self._tasks:
@@ -217,7 +167,7 @@ class Crew:
     def _scale_down(self, spare: int) -> None:
         waiting = [item for item in self.containers.values() if item.phase is Phase.WAITING and item.live]
         for container in waiting[:spare]:
-            self.retire(container)
+            self.ladder.retire(container)
         spare -= len(waiting)
         now, wake = self._platform.clock.monotonic(), None
         idle = [item for item in self.containers.values() if item.idle and item.live]
@@ -225,7 +175,7 @@ class Crew:
             left = container.idle_since + self._rules.scaledown_s - now
             if left <= 0:
                 self._platform.say(container, f"idle for {self._rules.scaledown_s:g} s: scaling down")
-                self.retire(container)
+                self.ladder.retire(container)
             else:
                 wake = left if wake is None else min(wake, left)
         self._wake_in(wake)
@@ -280,7 +230,7 @@ class Crew:
         limit = _startup_timeout_s(function)
         container.deadline = self._platform.timers.after(limit, lambda: self._too_slow(container, limit))
         if container.retiring:
-            self._signal(container, STOP_GRACE_S)
+            self.ladder.signal(container, STOP_GRACE_S)
         elif self._platform.fault(FaultKind.CRASH, container.record, "boot") is not None:
             process.kill()
 
@@ -306,7 +256,7 @@ class Crew:
         text = f"Container was not ready within its startup timeout of {limit_s:g} s"
         status = api_pb2.GenericResult.GENERIC_STATUS_TIMEOUT
         self.failed(container, api_pb2.GenericResult(status=status, exception=text))
-        self.kill(container, text)
+        self.ladder.kill(container, text)
 
     def _exited(self, container: Container, code: int) -> None:
         how = f"exited with code {code}" if code >= 0 else f"was killed by signal {-code}"
@@ -346,21 +296,6 @@ class Crew:
         self._platform.turns.done(container)
         self._platform.ended(container)
         self._spawn(self._platform.starter.clean(container))
-
-    def _signal(self, container: Container, grace_s: float) -> None:
-        """A server ends on SIGTERM; other containers would die of it at once, which is right before they are ready."""
-        starting = container.phase is Phase.STARTING
-        if container.process is not None:
-            container.phase = Phase.STOPPING
-            gentle = not (starting or container.record.function.is_server)
-            container.process.interrupt() if gentle else container.process.terminate()
-            self._deadline(container, grace_s)
-
-    def _deadline(self, container: Container, grace_s: float) -> None:
-        if container.deadline is not None:
-            container.deadline.cancel()
-        if container.process is not None:
-            container.deadline = self._platform.timers.after(grace_s, container.process.kill)
 
     def _wake_in(self, seconds: float | None) -> None:
         if seconds is None:

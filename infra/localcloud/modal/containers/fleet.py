@@ -133,9 +133,9 @@ class LocalFleet:
             if container is None:
                 continue
             if graceful:
-                pool.crew.retire(container)
+                pool.crew.ladder.retire(container)
             else:
-                pool.crew.stop(container, "it was stopped by a user")
+                pool.crew.ladder.stop(container, "it was stopped by a user")
             return True
         return False
 

@@ -66,7 +66,7 @@ class Pool:
             for item in list(container.running.values()):
                 container.let_go(item.id)
                 self._end(item, result)
-            self.crew.stop(container, why)
+            self.crew.ladder.stop(container, why)
 
     # Containers ask and answer
 
@@ -74,7 +74,7 @@ class Pool:
         container.answer([])
         container.poll = poll
         if container.retiring:
-            self.crew.told_to_end(container)
+            self.crew.ladder.told_to_end(container)
             container.answer(None)
             return
         self.crew.ready(container)
@@ -102,7 +102,7 @@ class Pool:
             self._pace(self._platform.clock.now() - item.started_at)
             self.settle(item, output.result, output.data_format)
         if container.single_use:
-            self.crew.told_to_end(container)
+            self.crew.ladder.told_to_end(container)
         self.crew.rested(container)
         self.dispatch()
 
@@ -150,13 +150,13 @@ class Pool:
             if terminate_containers:
                 container.let_go(item.id)
                 self._end(item, result)
-                self.crew.stop(container, f"input {item.id} was cancelled with its container")
+                self.crew.ladder.stop(container, f"input {item.id} was cancelled with its container")
             else:
                 # It answers itself, with a result that says terminated.
                 container.cancel(item.id)
                 why = f"input {item.id} was cancelled and went on"
                 container.releasing[item.id] = self._platform.timers.after(
-                    RELEASE_GRACE_S, partial(self.crew.kill, container, why)
+                    RELEASE_GRACE_S, partial(self.crew.ladder.kill, container, why)
                 )
         self.dispatch()
 
@@ -244,7 +244,7 @@ class Pool:
         container.cancel(item.id)
         why = f"input {item.id} ran longer than {limit_s:g} s and could not be interrupted"
         container.releasing[item.id] = self._platform.timers.after(
-            RELEASE_GRACE_S, partial(self.crew.kill, container, why)
+            RELEASE_GRACE_S, partial(self.crew.ladder.kill, container, why)
         )
         text = f"Task's current input {item.id} hit its timeout of {limit_s:g}s"
         self._platform.say(container, text)

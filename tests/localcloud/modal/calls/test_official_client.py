@@ -218,3 +218,15 @@ answer = asyncio.run(main())
 def test_cbor_arguments_are_answered_in_cbor(shop: RunningModal) -> None:
     code = 'print(modal.Function.from_name("shop", "double").remote(3))'
     assert shop.python(code, MODAL_PAYLOAD_FORMAT="cbor").strip() == "6"
+
+
+def test_a_function_may_call_itself_deeper_than_this_machine_starts_containers(shop: RunningModal) -> None:
+    shop.deploy(
+        """
+@app.function()
+def down(n):
+    return n if n == 0 else 1 + modal.Function.from_name("deep", "down").remote(n - 1)
+""",
+        name="deep",
+    )
+    assert shop.call('answer = modal.Function.from_name("deep", "down").remote(10)') == 10

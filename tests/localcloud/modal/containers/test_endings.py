@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,11 @@ def once():
 @app.function(max_containers=1, scaledown_window=2)
 def brief():
     return os.environ["MODAL_TASK_ID"]
+
+@app.function(max_containers=1)
+def leave_behind():
+    import subprocess
+    return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
 
 @app.cls(max_containers=1)
 class CannotEnter:
@@ -253,15 +259,23 @@ def test_an_input_whose_container_is_stopped_by_a_user_is_done_by_another(shop: 
     assert container.record.name == "wait"
 
 
+def test_what_user_code_started_ends_with_its_container(shop: RunningModal) -> None:
+    pid = shop.call(f"answer = {function('leave_behind')}.remote()")
+    assert Path(f"/proc/{pid}").exists()
+    (task,) = [item for item in shop.ask(shop.fleet.tasks) if name_of(shop, item) == "leave_behind"]
+    shop.ask(lambda: shop.fleet.stop_task(task.task_id, graceful=True))
+    shop.until(lambda: not _runs(pid))
+
+
 def test_a_module_that_cannot_be_imported_fails_with_its_error(modal: RunningModal) -> None:
     modal.deploy(BROKEN, name="broken")
-    kind, text = outcome(modal, 'modal.Function.from_name("shop", "f").remote()')
+    kind, text = outcome(modal, 'modal.Function.from_name("broken", "f").remote()')
     assert (kind, text) == ("RuntimeError", "cannot be imported")
 
 
 def test_a_container_that_dies_at_its_start_fails_what_waits_after_three_tries(modal: RunningModal) -> None:
     modal.deploy(DIES, name="dies")
-    kind, text = outcome(modal, 'modal.Function.from_name("shop", "f").remote()')
+    kind, text = outcome(modal, 'modal.Function.from_name("dies", "f").remote()')
     assert kind == "RemoteError"
     assert "exited with code 3 before it took an input, 3 times in a row" in text
 
@@ -278,3 +292,10 @@ def test_a_stopped_app_terminates_what_runs_and_takes_no_more(modal: RunningModa
 
 def name_of(shop: RunningModal, task: Any) -> str:
     return shop.world.functions[task.function_id].name
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -11,7 +11,8 @@ import pytest
 from modal_proto import api_pb2
 
 from infra.localcloud.core.faults import Fault, FaultKind
-from infra.localcloud.modal.containers.crew import EXIT_GRACE_S, GIVE_UP, STOP_GRACE_S
+from infra.localcloud.modal.containers.crew import GIVE_UP
+from infra.localcloud.modal.containers.ladder import EXIT_GRACE_S, STOP_GRACE_S
 from infra.localcloud.modal.containers.pool import RELEASE_GRACE_S
 from infra.localcloud.modal.containers.serving import HEARTBEAT_S, POLL_S
 from infra.localcloud.modal.model import TaskState
