@@ -92,6 +92,36 @@ def test_cut_off_while_creating_there_is_exactly_one(lit: Checkout, victim: str)
     assert [name for name in names(lit) if name.startswith("raw")] == []
 
 
+def test_a_second_up_is_told_who_has_the_stack_and_a_preview_still_works(lit: Checkout) -> None:
+    program = (lit.root / "stacks/__main__.py").read_text()
+    lit.program(program + raw())
+    cli = held_in_create(lit)
+    said = lit.up(code=None)
+    assert "currently locked" in said
+    assert str(cli.pid) in said
+    assert "to create" in lit.preview()
+    os.kill(cli.pid, signal.SIGINT)
+    cli.communicate(timeout=60)
+    lit.settle()
+    lit.program(program)
+    lit.up()
+    assert [name for name in names(lit) if name.startswith("raw")] == []
+
+
+def test_an_up_whose_reader_went_away_is_simply_run_again(lit: Checkout) -> None:
+    program = (lit.root / "stacks/__main__.py").read_text()
+    lit.program(program + raw())
+    cli = held_in_create(lit)
+    assert cli.stdout is not None
+    cli.stdout.close()  # what `pulumi up | head` does
+    lit.settle()
+    cli.wait(timeout=120)
+    lit.up()
+    assert len([name for name in names(lit) if name.startswith("raw")]) == 1
+    lit.program(program)
+    lit.up()
+
+
 @pytest.mark.parametrize("kind", ["drop_after", "lost_answer", "drop_before"])
 def test_a_lost_answer_creates_nothing_twice(lit: Checkout, kind: str) -> None:
     program = (lit.root / "stacks/__main__.py").read_text()
