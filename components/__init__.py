@@ -1,8 +1,11 @@
-"""What a user declares with. `from components import ModelEndpoint, ModelImage, StagedWeights, WeightBucket`."""
+"""What a user declares with. `from components import ModelEndpoint, ModelImage, …`."""
 
 from components.model_endpoint import ModelEndpoint, export_endpoints
 from components.model_image import ModelImage
+from components.model_pipeline import ModelPipeline
+from components.model_volume import ModelVolume
 from components.staged_weights import StagedWeights
+from components.training_job import TrainingJob
 from components.weight_bucket import WeightBucket
 from infra.spec.declarations import (
     Auth,
@@ -14,6 +17,7 @@ from infra.spec.declarations import (
     Scaler,
     SecretRef,
     Slo,
+    Step,
     Traffic,
     VolumeMount,
     Workers,
@@ -28,11 +32,15 @@ __all__ = [
     "EndpointKind",
     "ModelEndpoint",
     "ModelImage",
+    "ModelPipeline",
+    "ModelVolume",
     "Scaler",
     "SecretRef",
     "Slo",
     "StagedWeights",
+    "Step",
     "Traffic",
+    "TrainingJob",
     "VolumeMount",
     "WeightBucket",
     "Workers",

@@ -1,11 +1,19 @@
 """One endpoint spec in Modal's terms, or every reason why Modal cannot run it. Pure: no Pulumi, no I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from components.refusals import not_placed, refused
 from infra.catalog import Catalog, UnknownGpu
-from infra.spec.declarations import Auth, EndpointSpec, ImageSpec, Workers
+from infra.spec.declarations import (
+    Auth,
+    CpuSpec,
+    EndpointSpec,
+    ImageSpec,
+    SecretRef,
+    VolumeMount,
+    Workers,
+)
 from infra.spec.parsing import Problem
 
 CLASS = "Model"
@@ -15,7 +23,7 @@ CLASS = "Model"
 def to_modal(spec: EndpointSpec, catalog: Catalog) -> tuple[dict[str, Any], list[Problem]]:
     """The settings of the app's one class (image and environment aside) and what stands in the way."""
     workers = spec.workers if isinstance(spec.workers, Workers) else Workers()
-    gpu, wrong = _gpu(spec, catalog)
+    gpu, wrong = gpu_names(spec.gpu if isinstance(spec.gpu, list) else [], spec.gpu_count, catalog)
     service: dict[str, Any] = {
         "gpu": gpu,
         "min_containers": workers.min,
@@ -26,17 +34,11 @@ def to_modal(spec: EndpointSpec, catalog: Catalog) -> tuple[dict[str, Any], list
         "max_concurrent_inputs": spec.concurrency if spec.concurrency > 1 else None,
         "regions": list(spec.regions),
         "memory_snapshot": spec.fast_boot,
-        "volumes": {
-            mount.path: {"name": mount.volume, "sub_path": mount.sub_path, "read_only": mount.read_only}
-            for mount in spec.volumes
-        },
-        "secrets": [{"name": secret.name, "required_keys": [secret.env]} for secret in spec.secrets],
+        "volumes": mounted(spec.volumes),
+        "secrets": secret_refs(spec.secrets),
         "web": {"requires_proxy_auth": spec.auth is Auth.CLOUD},
+        **cores_and_memory(spec.cpu),
     }
-    if spec.cpu is not None:
-        service["cpu"] = spec.cpu.vcpu / 2  # Modal counts physical cores
-        if spec.cpu.memory_gib is not None:
-            service["memory_mib"] = int(spec.cpu.memory_gib * 1024)
     if spec.disk_gib is not None:
         service["ephemeral_disk_mib"] = spec.disk_gib * 1024
     return service, [*_refusals(spec, catalog), *wrong]
@@ -52,6 +54,46 @@ def image_chain(spec: ImageSpec) -> dict[str, Any]:
     return chain
 
 
+def mounted(mounts: Iterable[VolumeMount]) -> dict[str, dict[str, Any]]:
+    return {
+        mount.path: {"name": mount.reference, "sub_path": mount.sub_path, "read_only": mount.read_only}
+        for mount in mounts
+    }
+
+
+def secret_refs(secrets: Iterable[SecretRef]) -> list[dict[str, Any]]:
+    return [{"name": secret.name, "required_keys": [secret.env]} for secret in secrets]
+
+
+def cores_and_memory(cpu: CpuSpec | None) -> dict[str, Any]:
+    if cpu is None:
+        return {}
+    asked: dict[str, Any] = {"cpu": cpu.vcpu / 2}  # Modal counts physical cores
+    if cpu.memory_gib is not None:
+        asked["memory_mib"] = int(cpu.memory_gib * 1024)
+    return asked
+
+
+def gpu_names(gpu: list[str], count: int, catalog: Catalog) -> tuple[list[str], list[Problem]]:
+    """Modal's names in the order of preference, with the count: `H100:2`."""
+    names, problems = [], []
+    for index, name in enumerate(gpu):
+        path = f"gpu[{index}]"
+        try:
+            known = catalog.gpu(name)
+        except UnknownGpu as error:
+            problems.append(Problem(path, str(error).replace("\n  ", ". ")))
+            continue
+        if known.modal_id is None:
+            problems.append(Problem(path, f"Modal cannot run {known.name}: {known.modal_reason}"))
+        elif known.modal_max_count is not None and count > known.modal_max_count:
+            most = f"found {count} of {known.name}. Wanted: at most {known.modal_max_count} in a container"
+            problems.append(Problem("gpu_count", most))
+        else:
+            names.append(known.modal_id if count == 1 else f"{known.modal_id}:{count}")
+    return names, problems
+
+
 def _refusals(spec: EndpointSpec, catalog: Catalog) -> Iterator[Problem]:
     if "scaler" in spec.model_fields_set:
         yield from refused(catalog, "modal", "scaler", "scaler")
@@ -59,25 +101,3 @@ def _refusals(spec: EndpointSpec, catalog: Catalog) -> Iterator[Problem]:
     if not window.allows(spec.idle_timeout_s):
         yield Problem("idle_timeout_s", f"found {spec.idle_timeout_s}. Wanted: {window.range} on Modal")
     yield from not_placed(spec)
-
-
-def _gpu(spec: EndpointSpec, catalog: Catalog) -> tuple[list[str], list[Problem]]:
-    """Modal's names in the order of preference, with the count: `H100:2`."""
-    names, problems = [], []
-    for index, name in enumerate(spec.gpu if isinstance(spec.gpu, list) else []):
-        path = f"gpu[{index}]"
-        try:
-            gpu = catalog.gpu(name)
-        except UnknownGpu as error:
-            problems.append(Problem(path, str(error).replace("\n  ", ". ")))
-            continue
-        if gpu.modal_id is None:
-            problems.append(Problem(path, f"Modal cannot run {gpu.name}: {gpu.modal_reason}"))
-        elif gpu.modal_max_count is not None and spec.gpu_count > gpu.modal_max_count:
-            most = (
-                f"found {spec.gpu_count} of {gpu.name}. Wanted: at most {gpu.modal_max_count} in a container"
-            )
-            problems.append(Problem("gpu_count", most))
-        else:
-            names.append(gpu.modal_id if spec.gpu_count == 1 else f"{gpu.modal_id}:{spec.gpu_count}")
-    return names, problems

@@ -7,6 +7,8 @@ import pulumi
 
 from components._base import explained, given, token, with_overrides
 from components.model_image import ModelImage
+from components.model_pipeline import ModelPipeline
+from components.model_volume import misplaced
 from components.on_modal import deploy_on_modal
 from components.on_runpod import deploy_on_runpod
 from components.staged_weights import StagedWeights
@@ -115,8 +117,8 @@ class ModelEndpoint(pulumi.ComponentResource):
         }
 
 
-def export_endpoints(*endpoints: ModelEndpoint) -> None:
-    """Export the stack output `endpoints: {name: {cloud, kind, url, image, weights, plan}}`."""
+def export_endpoints(*endpoints: ModelEndpoint | ModelPipeline) -> None:
+    """Export the stack output `endpoints: {name: {cloud, kind, url, image, weights, plan}}`, pipelines included."""
     pulumi.export("endpoints", {endpoint.name: endpoint.summary() for endpoint in endpoints})
 
 
@@ -126,6 +128,9 @@ def _declared(name: str, values: dict[str, Any]) -> EndpointSpec:
         clouds = " or ".join(f'"{cloud.value}"' for cloud in _DEPLOY)
         message = f'found "{spec.cloud.value}". Wanted: {clouds}; this version does not place endpoints'
         raise SpecError(f"endpoint {name!r}", [Problem("cloud", message)])
+    problems = list(misplaced(spec.volumes, spec.cloud))
+    if problems:
+        raise SpecError(f"endpoint {name!r}", problems)
     return spec
 
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import pulumi
 
 from components._base import Deployed
-from components.modal_mapping import CLASS, image_chain, to_modal
+from components.modal_machine import environment, image_of
+from components.modal_mapping import CLASS, to_modal
 from components.model_image import ModelImage
 from components.staged_weights import StagedWeights
 from infra.catalog import load
-from infra.modal.sdk import App, Secret
+from infra.modal.sdk import App
 from infra.spec.declarations import EndpointSpec, SpecError, wire
 from infra.spec.parsing import Problem
 
@@ -28,24 +29,18 @@ def deploy_on_modal(
         problems.append(
             Problem("image", "a reference. Wanted: a ModelImage, whose handler Modal runs as code")
         )
-    elif isinstance(image.spec.requirements, str):
-        wanted = "Wanted on Modal: a list, or requirements.txt beside the handler"
-        problems.append(
-            Problem("image.requirements", f"found the file {image.spec.requirements!r}. {wanted}")
-        )
+    else:
+        chain, wrong = image_of(image.spec)
+        problems += wrong
     if problems or not isinstance(image, ModelImage):
         raise SpecError(f"endpoint {name!r} on Modal", problems)
-    # What is known as the program runs goes into the image; what comes out of a resource or is secret, into a secret.
     given = {**spec.env, **(weights.bucket_env if weights else {}), **env}
-    plain = {key: value for key, value in given.items() if isinstance(value, str)}
-    hidden = {key: value for key, value in given.items() if not isinstance(value, str)}
-    if hidden:
-        secret = Secret(name, values=hidden, opts=pulumi.ResourceOptions(parent=parent))
-        service["secrets"] = [*service["secrets"], {"name": secret.name}]
+    plain, hidden = environment(parent, name, given)
+    service["secrets"] += hidden
     app = App(
         name,
         source=image.spec.handler,
-        image=image_chain(image.spec),
+        image=chain,
         env=plain,
         weights=weights.uri if weights else None,
         classes={CLASS: service},

@@ -10,13 +10,22 @@ def usd_per_worker_hour(spec: EndpointSpec, catalog: Catalog, book: PriceBook) -
     """US dollars. On Modal, cores and memory come on top of the GPU. Raises `PriceMissing`."""
     cloud = spec.cloud.value
     gpus = spec.gpu if isinstance(spec.gpu, list) else []
-    prices = [book.usd_per_gpu_hour(cloud, catalog.gpu(name).name) for name in gpus]
-    gpu = max(prices, default=Decimal(0)) * spec.gpu_count
     if spec.cloud is Cloud.MODAL:
-        return gpu + _modal_extras(spec.cpu, catalog, book)
-    if prices:
-        return gpu
+        return usd_per_container_hour(gpus, spec.gpu_count, spec.cpu, catalog, book)
+    if gpus:
+        return _dearest(cloud, gpus, catalog, book) * spec.gpu_count
     return book.usd_per_vcpu_hour(cloud) * (spec.cpu or CpuSpec()).vcpu
+
+
+def usd_per_container_hour(
+    gpus: list[str], count: int, cpu: CpuSpec | None, catalog: Catalog, book: PriceBook
+) -> Decimal:
+    """US dollars for one container on Modal: the dearest of `gpus`, with cores and memory on top."""
+    return _dearest("modal", gpus, catalog, book) * count + _modal_extras(cpu, catalog, book)
+
+
+def _dearest(cloud: str, gpus: list[str], catalog: Catalog, book: PriceBook) -> Decimal:
+    return max((book.usd_per_gpu_hour(cloud, catalog.gpu(name).name) for name in gpus), default=Decimal(0))
 
 
 def _modal_extras(cpu: CpuSpec | None, catalog: Catalog, book: PriceBook) -> Decimal:

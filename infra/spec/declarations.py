@@ -4,9 +4,13 @@ from infra.spec.base import Cloud, EndpointKind, Spec
 from infra.spec.endpoint import Auth, CpuSpec, EndpointSpec, SecretRef
 from infra.spec.expectations import Budget, Slo, Traffic
 from infra.spec.image import ImageSpec
+from infra.spec.job import JobSpec
+from infra.spec.machine import Machine
 from infra.spec.parsing import SpecError, parse, wire
+from infra.spec.pipeline import PipelineSpec, Step
 from infra.spec.scaling import Scaler, ScalerType, Workers
 from infra.spec.storage import BucketKind, BucketSpec, VolumeMount, WeightsSpec
+from infra.spec.volume import DeclaredVolume, VolumeSpec
 
 __all__ = [
     "Auth",
@@ -15,17 +19,23 @@ __all__ = [
     "Budget",
     "Cloud",
     "CpuSpec",
+    "DeclaredVolume",
     "EndpointKind",
     "EndpointSpec",
     "ImageSpec",
+    "JobSpec",
+    "Machine",
+    "PipelineSpec",
     "Scaler",
     "ScalerType",
     "SecretRef",
     "Slo",
     "Spec",
     "SpecError",
+    "Step",
     "Traffic",
     "VolumeMount",
+    "VolumeSpec",
     "WeightsSpec",
     "Workers",
     "parse",

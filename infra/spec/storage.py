@@ -1,11 +1,12 @@
 """Where weights come from and what a worker mounts."""
 
 from enum import Enum
-from typing import Self
+from typing import Annotated, Any, Self
 
 import pydantic
 
 from infra.spec.base import Spec
+from infra.spec.volume import DeclaredVolume
 
 
 class BucketKind(Enum):
@@ -37,11 +38,25 @@ class WeightsSpec(Spec):
     """Whether pickle files, which can run code when loaded, may be staged."""
 
 
+def _volume(value: object) -> str | DeclaredVolume:
+    if isinstance(value, str | DeclaredVolume):
+        return value
+    raise ValueError(f"found {value!r}. Wanted: a ModelVolume, or the cloud's name or id of a volume")
+
+
+def _volume_in_words(value: str | DeclaredVolume) -> str:
+    return value if isinstance(value, str) else value.declared_name
+
+
 class VolumeMount(Spec):
     """A volume as an endpoint mounts it."""
 
-    volume: str
-    """The cloud's name or id of the volume."""
+    volume: Annotated[
+        str | DeclaredVolume,
+        pydantic.PlainValidator(_volume),
+        pydantic.PlainSerializer(_volume_in_words, return_type=str),
+    ]
+    """A `ModelVolume`, or the cloud's name or id of a volume."""
     path: str = "/volume"
     read_only: bool = False
     sub_path: str | None = None
@@ -53,3 +68,8 @@ class VolumeMount(Spec):
         if not self.path.startswith("/"):
             raise ValueError(f"path is {self.path!r}. Wanted: an absolute path such as /volume")
         return self
+
+    @property
+    def reference(self) -> Any:
+        """The cloud's name or id: a text, or something that becomes one."""
+        return self.volume if isinstance(self.volume, str) else self.volume.volume_name
