@@ -130,7 +130,8 @@ def _mapped(
         problems += misplaced([VolumeMount(volume=checkpoints)], spec.cloud, "checkpoints")
     if problems:
         raise SpecError(subject, problems)
-    return {**function, "max_containers": 1}, chain
+    # a fresh container for each attempt: what a failure left in a GPU's memory does not fail the next
+    return {**function, "max_containers": 1, "single_use_containers": True}, chain
 
 
 def _plan(spec: JobSpec) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def test_it_is_one_function_with_a_volume_of_its_own(recorder: Recorder) -> None
 
 def test_two_runs_never_write_the_same_checkpoints_at_once(recorder: Recorder) -> None:
     run(lambda: job().app_name)
-    assert recorder.seen[f"{APP}::tune"].inputs["functions"]["train"]["maxContainers"] == 1
+    function = recorder.seen[f"{APP}::tune"].inputs["functions"]["train"]
+    assert (function["maxContainers"], function["singleUseContainers"]) == (1, True)
 
 
 def test_it_takes_a_volume_that_is_there(recorder: Recorder) -> None:

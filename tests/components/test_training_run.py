@@ -15,6 +15,7 @@ train = app.function(
     volumes={{"/checkpoints": modal.Volume.from_name("kept")}},
     retries=modal.Retries(max_retries=1, initial_delay=0.0),
     max_containers=1,
+    single_use_containers=True,
 )(train)
 """
 CALL = "answer = modal.Function.from_name('shop', 'train').remote"
