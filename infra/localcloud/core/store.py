@@ -170,6 +170,9 @@ class Namespace:
                 "DELETE FROM kv WHERE namespace = ? AND key = ?", [(self._name, key) for key in keys]
             )
 
+    def clear(self) -> None:
+        self._db.execute("DELETE FROM kv WHERE namespace = ?", (self._name,))
+
     def items(self) -> list[tuple[str, Any]]:
         """All, by key."""
         rows = self._db.execute("SELECT key, value FROM kv WHERE namespace = ? ORDER BY key", (self._name,))

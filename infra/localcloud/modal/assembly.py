@@ -15,7 +15,7 @@ from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 
-from . import apps, calls, containers, images, rpc
+from . import apps, calls, containers, data, images, rpc
 from . import web as front
 from .images.store import Registry
 from .model import FunctionRecord
@@ -49,8 +49,9 @@ class LocalModal:
         world.secrets, world.mounts = apps.SecretStore(world), apps.ContentStore(world)
         world.images = self.images = images.ImageStore(world, images.Tools.of(tools), registry)
         world.blobs = self._blobs = calls.BlobStore(world)
+        self._data = data.DataRoom(world)
         world.fleet = self.fleet = containers.LocalFleet(world, boot_delay=boot_delay)
-        self._reaper: asyncio.Task[None] | None = None
+        self._work: list[asyncio.Task[None]] = []
 
     async def open(self, grpc: socket.socket) -> None:
         """Answer on a bound socket, and take up what was deployed before."""
@@ -60,24 +61,26 @@ class LocalModal:
             images.rpcs(world, self.images),
             calls.rpcs(world),
             containers.rpcs(world),
+            self._data.rpcs(),
         ]
         await rpc.serve(world, rooms, grpc)
         self.fleet.open()
-        self._reaper = asyncio.ensure_future(apps.reap(world))
+        self._work = [asyncio.ensure_future(apps.reap(world)), asyncio.ensure_future(self._data.reap())]
 
     def site(self) -> web.Application:
-        """Web endpoints and blobs."""
+        """Web endpoints, blobs and the blocks of volumes."""
         by_host = cast(Middleware, front.by_host(self.world))
         app = web.Application(middlewares=[by_host], client_max_size=BODY_LIMIT)
         app.add_routes(calls.blob_routes(self.world, self._blobs))
+        app.add_routes(self._data.routes())
         app.add_routes(front.routes(self.world))
         return app
 
     async def close(self) -> None:
         """Containers first, while they can still reach us."""
-        if self._reaper is not None:
-            self._reaper.cancel()
+        for task in self._work:
+            task.cancel()
         await self.fleet.close()
         await self.images.close()
-        if self._reaper is not None:
+        if self._work:
             await self.world.server.close()

@@ -318,3 +318,6 @@ class Blobs(Protocol):
 
     def path(self, blob_id: str) -> Path:
         """The uploaded content. KeyError for an unknown or unfinished one."""
+
+    def keep(self, content: Path) -> str:
+        """The id of a copy."""

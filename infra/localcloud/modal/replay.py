@@ -11,10 +11,13 @@ from infra.localcloud.core.clock import Clock
 # What must not happen twice. Reading twice does no harm, and its answers would only take memory.
 DEDUPLICATED = frozenset({
     "AppCreate", "AppGetOrCreate", "AppPublish", "AppRollback", "AppRollover", "AppPromote",
-    "BlobCreate", "ClassCreate", "DictGetOrCreate", "EnvironmentCreate", "FunctionBindParams", "FunctionCreate",
+    "BlobCreate", "ClassCreate", "DictGetOrCreate", "DictPop", "DictUpdate", "EnvironmentCreate",
+    "FunctionBindParams", "FunctionCreate",
     "FunctionMap", "FunctionPrecreate", "FunctionPutInputs", "FunctionPutOutputs", "FunctionRetryInputs",
-    "ImageGetOrCreate", "MountGetOrCreate", "QueueGet", "QueueGetOrCreate", "QueuePut", "SecretGetOrCreate",
-    "SharedVolumeGetOrCreate", "VolumeGetOrCreate", "AttemptStart", "AttemptRetry", "MapStartOrContinue",
+    "ImageGetOrCreate", "MountGetOrCreate", "QueueGetOrCreate", "QueuePut", "SecretGetOrCreate",
+    "SharedVolumeGetOrCreate", "SharedVolumeRemoveFile", "VolumeCopyFiles", "VolumeCopyFiles2", "VolumeGetOrCreate",
+    "VolumePutFiles", "VolumePutFiles2", "VolumeRemoveFile", "VolumeRemoveFile2",
+    "AttemptStart", "AttemptRetry", "MapStartOrContinue",
 })  # fmt: skip
 KEEP_S = 300.0
 KEEP = 4096

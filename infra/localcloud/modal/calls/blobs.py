@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import re
+import shutil
 from pathlib import Path
 
 from aiohttp import web
@@ -22,6 +23,7 @@ class BlobStore:
     """Implements `model.Blobs`. What is older than a week goes at the next start."""
 
     def __init__(self, world: World) -> None:
+        self._world = world
         self._folder = world.state_dir / "blobs"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         oldest = world.clock.now() - KEEP_S
@@ -34,6 +36,11 @@ class BlobStore:
         if not path.is_file():
             raise KeyError(blob_id)
         return path
+
+    def keep(self, content: Path) -> str:
+        blob_id = self._world.new_id("bl")
+        shutil.copyfile(content, self.place(blob_id))
+        return blob_id
 
     def place(self, blob_id: str) -> Path:
         """Where it is, or will be once it is complete. KeyError for what is no id."""
