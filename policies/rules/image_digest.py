@@ -3,6 +3,7 @@
 import re
 
 from infra.spec.findings import UNKNOWN, Finding, ResourceView, Severity
+from policies.rules.hourly import RUNPOD_ENDPOINT
 from policies.rules.rule import Rule, RuleSettings
 
 _PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -29,7 +30,7 @@ def check(resource: ResourceView, settings: Settings) -> list[Finding]:
 RULE = Rule(
     id="image-digest",
     description="An endpoint's image is pinned by digest.",
-    types=frozenset({"pilotlight-runpod:index:Endpoint"}),
+    types=frozenset({RUNPOD_ENDPOINT}),
     settings=Settings,
     check=check,
 )
