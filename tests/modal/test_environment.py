@@ -3,7 +3,7 @@
 import pytest
 
 from tests.modal.engine import Failed, Refused
-from tests.modal.world import SEARCH, World, needs_data
+from tests.modal.world import SEARCH, World
 
 pytestmark = pytest.mark.anyio
 
@@ -12,7 +12,6 @@ def names(world: World) -> set[str]:
     return {record.name for record in world.modal.environments.values()}
 
 
-@needs_data
 async def test_create_same_change_destroy(world: World) -> None:
     assert await world.engine.up("Environment/eu", {"name": "eu"}) == "create"
     assert world.engine.state["Environment/eu"].id.startswith("en-")
@@ -25,7 +24,6 @@ async def test_create_same_change_destroy(world: World) -> None:
     assert names(world) == {"main"}
 
 
-@needs_data
 async def test_one_that_is_not_empty_stays(world: World) -> None:
     await world.engine.up("Environment/eu", {"name": "eu"})
     await world.engine.up("App/search", SEARCH | {"environment": "eu"})

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.modal.engine import Failed, Refused
-from tests.modal.world import World, needs_data
+from tests.modal.world import World
 
-pytestmark = [pytest.mark.anyio, needs_data]
+pytestmark = pytest.mark.anyio
 
 KINDS = ["Volume", "Dict", "Queue", "NetworkFileSystem"]
 

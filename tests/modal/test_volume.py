@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.modal.engine import Failed
-from tests.modal.world import SEARCH, World, needs_data
+from tests.modal.world import SEARCH, World
 
-pytestmark = [pytest.mark.anyio, needs_data]
+pytestmark = pytest.mark.anyio
 
 
 async def fill(world: World, name: str) -> None:

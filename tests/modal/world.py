@@ -1,6 +1,5 @@
 """The real local Modal, the real provider behind gRPC with Modal's official client, and a fleet that runs nothing."""
 
-import importlib.util
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio  # type: ignore[import-untyped]
-import pytest
 
 from infra.kit import Provider
 from infra.kit.engine import Engine as EngineLink
@@ -20,7 +18,7 @@ from infra.localcloud.core.clock import RealClock
 from infra.localcloud.core.faults import Fault, Faults
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
-from infra.localcloud.modal import apps, images, rpc
+from infra.localcloud.modal import apps, data, images, rpc
 from infra.localcloud.modal.world import Token, Urls
 from infra.localcloud.modal.world import World as LocalModal
 from infra.modal.__main__ import provider as declared
@@ -28,9 +26,6 @@ from infra.modal.client import Access, ModalClient
 from infra.modal.config import Config
 from tests.localcloud.modal.conftest import FakeFleet
 from tests.modal.engine import Engine
-
-HAS_DATA = importlib.util.find_spec("infra.localcloud.modal.data") is not None
-needs_data = pytest.mark.skipif(not HAS_DATA, reason="local Modal has no volumes, dicts and queues yet")
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = Token("ak-test", "as-canary-0123456789")
@@ -125,7 +120,7 @@ class World:
         local.images = built = images.ImageStore(local, tools)
         calls: list[str] = []
         rooms = [
-            _noting(room, calls) for room in (apps.rpcs(local), images.rpcs(local, built), *_data(local))
+            _noting(room, calls) for room in (apps.rpcs(local), images.rpcs(local, built), data.rpcs(local))
         ]
         port = await rpc.serve(local, rooms)
         world = cls(root, local, fleet, faults, f"http://127.0.0.1:{port}", calls=calls)
@@ -230,12 +225,3 @@ def _noting(room: rpc.Rpcs, calls: list[str]) -> rpc.Rpcs:
         return call
 
     return {name: noted(name, handler) for name, handler in room.items()}
-
-
-def _data(local: LocalModal) -> list[rpc.Rpcs]:
-    """Volumes, dicts and queues."""
-    if not HAS_DATA:
-        return []
-    from infra.localcloud.modal import data
-
-    return [data.rpcs(local)]
