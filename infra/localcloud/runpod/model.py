@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -41,6 +42,10 @@ class EndpointRecord:
     gpu_count: int = 0
     cpu: tuple[dict[str, Any], ...] = ()
     data_center_ids: tuple[str, ...] = ()
+    excluded_types: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()  # "8000/http", "9000/tcp"
+    network_volumes: tuple[str, ...] = ()  # ids; at most one for each data center
+    registry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,3 +122,83 @@ class Fleet(Protocol):
 
     async def close(self) -> None:
         """Stop every worker; nothing stays running."""
+
+
+class PodStatus(Enum):
+    PROVISIONING = "PROVISIONING"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    EXITED = "EXITED"
+    ERROR = "ERROR"
+    TERMINATED = "TERMINATED"
+
+
+@dataclass(frozen=True)
+class PodRecord:
+    """One pod as what runs it needs it. `version` rises with every change that restarts its container."""
+
+    id: str
+    name: str
+    version: int
+    running: bool  # what the user wants: RUNNING or EXITED
+    image: str
+    args: str
+    env: dict[str, str]
+    disk_gib: int
+    ports: tuple[str, ...] = ()
+    gpu_type_id: str | None = None
+    gpu_count: int = 0
+    cpu: tuple[dict[str, Any], ...] = ()
+    data_center_id: str = ""
+    persistent: tuple[int, str] | None = None  # size in GiB, mount path
+    network_volume: tuple[str, str] | None = None  # id, mount path
+    registry: str | None = None
+
+
+@dataclass(frozen=True)
+class PodView:
+    """One pod as it is. `ports` maps each declared port to the port of this machine that answers for it."""
+
+    status: PodStatus
+    started_at: float | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    ports: dict[str, int] = field(default_factory=dict)
+
+
+class Pods(Protocol):
+    """What runs pods, as the control plane uses it."""
+
+    async def apply(self, pod: PodRecord) -> None:
+        """Create or change: started, stopped or restarted so that it is as the record says."""
+
+    async def restart(self, pod_id: str) -> None: ...
+
+    async def remove(self, pod_id: str) -> None:
+        """Stop it and delete its disks; a network volume stays."""
+
+    def view(self, pod_id: str) -> PodView:
+        """KeyError for an unknown pod."""
+
+    def logs(
+        self, pod_id: str, *, tail: int, after: tuple[float, int] | None, follow: bool
+    ) -> AsyncIterator[LogLine]: ...
+
+    async def close(self) -> None: ...
+
+
+class Volumes(Protocol):
+    """The files of network volumes: directories that workers and pods mount and that the S3 API serves."""
+
+    def create(self, volume_id: str) -> None: ...
+
+    def path(self, volume_id: str) -> Path:
+        """KeyError for a volume that is not there."""
+
+    def remove(self, volume_id: str) -> None: ...
+
+
+class Secrets(Protocol):
+    """The account's secrets, for `{{ RUNPOD_SECRET_name }}` in an environment."""
+
+    def secret(self, name: str) -> str | None: ...
