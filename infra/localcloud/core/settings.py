@@ -26,6 +26,18 @@ class RateLimits(BaseModel):
     day: PositiveInt = 50000
 
 
+StockLevel = Literal["NONE", "LOW", "MEDIUM", "HIGH"]
+
+
+class Retired(BaseModel):
+    """Which of RunPod's older APIs answer 410 Gone: REST v1 since 2026-11-15, GraphQL from early 2027."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    graphql: bool = False
+    v1: bool = True
+
+
 class Settings(BaseModel):
     """Shared and live: whoever holds it sees a change at once; `on_change` tells those who must act on it."""
 
@@ -37,6 +49,8 @@ class Settings(BaseModel):
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     concurrency_limits: dict[str, PositiveInt] = Field(default_factory=dict)
     faults: dict[str, Fault] = Field(default_factory=dict)
+    stock: dict[str, dict[str, StockLevel]] = Field(default_factory=dict)
+    retired: Retired = Field(default_factory=Retired)
 
     _path: Path | None = PrivateAttr(default=None)
     _listeners: list[Callable[[], None]] = PrivateAttr(default_factory=list)
@@ -54,6 +68,17 @@ class Settings(BaseModel):
             raise _explain(error, f"{path} has settings that do not fit") from error
         settings._path = path
         return settings
+
+    def stock_of(self, data_center: str, *names: str | None) -> StockLevel:
+        """Of a GPU type, its pool or a CPU flavor (`names`, most specific first) in a data center; HIGH where unset.
+
+        `stock` is {data center or "*": {name or "*": level}}; the data center's own entries go before those of "*".
+        """
+        for place in (self.stock.get(data_center), self.stock.get("*")):
+            for name in (*names, "*"):
+                if place and name in place:
+                    return place[name]
+        return "HIGH"
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)

@@ -83,3 +83,19 @@ def test_a_bad_file_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"settings\.json"):
         Settings.load(path)
     assert path.read_text() == text
+
+
+def test_the_nearest_stock_setting_counts(tmp_path: Path) -> None:
+    settings = Settings.load(tmp_path / "settings.json")
+    assert settings.stock_of("EU-RO-1", "NVIDIA L4", "AMPERE_24") == "HIGH"
+    settings.set("stock.*.AMPERE_24=LOW")
+    settings.set("stock.EU-RO-1.*=MEDIUM")
+    settings.set("stock.EU-RO-1.NVIDIA L4=NONE")
+    assert settings.stock_of("EU-RO-1", "NVIDIA L4", "AMPERE_24") == "NONE"
+    assert settings.stock_of("EU-RO-1", "NVIDIA RTX A5000", "AMPERE_24") == "MEDIUM"
+    assert settings.stock_of("US-KS-2", "NVIDIA RTX A5000", "AMPERE_24") == "LOW"
+    assert settings.stock_of("US-KS-2", "NVIDIA H200", None) == "HIGH"
+    with pytest.raises(SettingsError):
+        settings.set("stock.EU-RO-1.*=SOME")
+    with pytest.raises(SettingsError):
+        settings.set("stock=NONE")
