@@ -4,13 +4,12 @@ import json
 import os
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
 
-from tests.kit.stack import Stack, kill, provider_pids
+from tests.kit.project import TOOLCHAIN, kill, pulumi_cli
+from tests.kit.stack import Stack
 
-TOOLCHAIN = Path(__file__).resolve().parents[2] / ".pilotlight" / "toolchain.json"
 CRATE = "urn:pulumi:dev::shop::toy:index:Box::crate"
 
 pytestmark = pytest.mark.xdist_group("engine")
@@ -19,9 +18,8 @@ pytestmark = pytest.mark.xdist_group("engine")
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory):
     """A stack that was just made: copied by each test, because making one takes a second."""
-    try:
-        cli = json.loads(TOOLCHAIN.read_text())["pulumi"]
-    except (OSError, KeyError, ValueError):
+    cli = pulumi_cli()
+    if cli is None:
         pytest.skip(f"no Pulumi CLI: {TOOLCHAIN} names none (run `make setup`)")
     return Stack.make(tmp_path_factory.mktemp("empty"), cli)
 
@@ -56,7 +54,7 @@ def test_a_provider_killed_in_create_leaves_exactly_one(stack):
     stack.hold("before-ready")
     cli = stack.start("up", "--yes", "--skip-preview", "--non-interactive")
     stack.until_held()
-    (pid,) = provider_pids(cli)
+    (pid,) = stack.provider_pids(cli)
     kill(pid)
     cli.communicate(timeout=60)
     assert cli.returncode != 0
@@ -71,7 +69,7 @@ def test_an_engine_killed_in_create_takes_its_provider_along_and_leaves_exactly_
     stack.hold("before-ready")
     cli = stack.start("up", "--yes", "--skip-preview", "--non-interactive")
     stack.until_held()
-    (pid,) = provider_pids(cli)
+    (pid,) = stack.provider_pids(cli)
     watch = os.pidfd_open(pid)
     kill(cli.pid)
     cli.communicate(timeout=60)
@@ -145,7 +143,7 @@ def test_a_replace_killed_half_way_leaves_exactly_one(stack, again):
     stack.hold("before-ready")
     cli = stack.start("up", "--yes", "--skip-preview", "--non-interactive", "--replace", CRATE)
     stack.until_held()
-    (pid,) = provider_pids(cli)
+    (pid,) = stack.provider_pids(cli)
     kill(pid)
     cli.communicate(timeout=60)
     stack.up(*again)
@@ -161,7 +159,7 @@ def test_a_replacement_by_diff_killed_half_way_and_repeated_or_given_up(stack, r
     stack.hold("before-ready")
     cli = stack.start("up", "--yes", "--skip-preview", "--non-interactive")
     stack.until_held()
-    (pid,) = provider_pids(cli)
+    (pid,) = stack.provider_pids(cli)
     kill(pid)
     cli.communicate(timeout=60)
     assert len(stack.boxes) == 2
