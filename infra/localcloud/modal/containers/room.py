@@ -1,14 +1,11 @@
 """A container's place on disk, and what of it the code sees: a root of its own, or paths of this machine."""
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.localcloud.modal.containers.namespace import Bind, python_folders, system_binds
+from infra.localcloud.core.namespace import Bind, Mount, enclose, python_folders, system_mounts
 
-ENTER = Path(__file__).with_name("enter.py")
 INSIDE = "/__modal"  # where the socket and the arguments are in a root of its own
 
 # (folder on this machine, path in the container, read-only)
@@ -24,6 +21,8 @@ class Room:
     own_root: bool
     notes: list[str] = field(default_factory=list)
     cwd: Path = Path("/")
+    mounts: list[Mount] = field(default_factory=list)
+    inside_cwd: str = "/root"
 
     @property
     def files(self) -> Path:
@@ -70,27 +69,20 @@ class Room:
         if not self.own_root:
             self._go_plain(workdir, volumes)
             return
-        binds = [
-            *system_binds(self.files),
+        self.inside_cwd = workdir or "/root"
+        self.mounts = [
+            *system_mounts(self.files),
             *(Bind(str(folder), str(folder), True) for folder in python_folders(python)),
             Bind(str(self.socket), f"{INSIDE}/socket", False),
             Bind(str(self.arguments), f"{INSIDE}/arguments", True),
             *(Bind(str(folder), path, read_only) for folder, path, read_only in volumes),
             *(Bind(str(folder), str(folder), False) for folder in same),
         ]
-        spec = {
-            "root": str(self.files),
-            "cwd": workdir or "/root",
-            "binds": [(bind.source, bind.target, bind.read_only) for bind in binds],
-        }
-        (self.folder / "spec.json").write_text(json.dumps(spec))
 
     def argv(self, command: Sequence[str]) -> list[str]:
         if not self.own_root:
             return list(command)
-        python = getattr(sys, "_base_executable", sys.executable)
-        spec = str(self.folder / "spec.json")
-        return ["unshare", "--map-root-user", "--mount", python, "-I", "-S", str(ENTER), spec, *command]
+        return enclose(command, self.folder / "spec.json", self.mounts, self.inside_cwd, self.files)
 
     def _go_plain(self, workdir: str, volumes: Sequence[VolumeBind]) -> None:
         """Only what Python looks up is where the code expects it."""

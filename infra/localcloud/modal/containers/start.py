@@ -10,8 +10,8 @@ from pathlib import Path
 from grpclib.server import Server
 from modal_proto import api_pb2
 
+from infra.localcloud.core import namespace
 from infra.localcloud.core.supervisor import Launcher, ProcessLauncher, Running, sweep
-from infra.localcloud.modal.containers import namespace
 from infra.localcloud.modal.containers.arguments import container_arguments
 from infra.localcloud.modal.containers.container import Container
 from infra.localcloud.modal.containers.environment import ROOM_VARIABLE, container_environment

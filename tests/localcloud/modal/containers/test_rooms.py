@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.localcloud.modal.containers import namespace
+from infra.localcloud.core import namespace
 from infra.localcloud.modal.model import TaskState
 from tests.localcloud.modal.running import RunningModal
 

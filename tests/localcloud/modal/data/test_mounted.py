@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.localcloud.modal.containers import namespace
+from infra.localcloud.core import namespace
 from infra.localcloud.modal.model import LogFilter
 from tests.localcloud.modal.data.conftest import WholeModal
 
