@@ -19,6 +19,7 @@ from . import apps, calls, containers, data, images, rpc
 from . import web as front
 from .images.store import Registry
 from .model import FunctionRecord
+from .schedules.runner import Schedules
 from .world import Token, Urls, World
 
 BODY_LIMIT = 4 << 30  # bytes; as the real web endpoints take
@@ -51,6 +52,7 @@ class LocalModal:
         world.blobs = self._blobs = calls.BlobStore(world)
         self._data = data.DataRoom(world)
         world.fleet = self.fleet = containers.LocalFleet(world, boot_delay=boot_delay)
+        self.schedules = Schedules(world)
         self._work: list[asyncio.Task[None]] = []
 
     async def open(self, grpc: socket.socket) -> None:
@@ -65,6 +67,7 @@ class LocalModal:
         ]
         await rpc.serve(world, rooms, grpc)
         self.fleet.open()
+        self.schedules.open()
         self._work = [asyncio.ensure_future(apps.reap(world)), asyncio.ensure_future(self._data.reap())]
 
     def site(self) -> web.Application:

@@ -102,6 +102,8 @@ class World:
         self.mount_records = Table(self.kv("mounts"), MountRecord, "mount_id")
         # Called with (old name, new name), the new one None when an environment goes away.
         self.environment_listeners: list[Callable[[str, str | None], None]] = []
+        # Called when an app was published, rolled back or stopped.
+        self.app_listeners: list[Callable[[AppRecord], None]] = []
         self._ensure_default_environment()
 
     def kv(self, name: str) -> Namespace:

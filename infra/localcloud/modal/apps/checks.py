@@ -4,6 +4,7 @@ from modal_proto import api_pb2
 
 from infra.catalog import load
 from infra.localcloud.modal.errors import invalid, not_found
+from infra.localcloud.modal.schedules import times
 from infra.localcloud.modal.world import World
 
 SCALEDOWN = (2, 3600)
@@ -18,6 +19,10 @@ def check_definition(world: World, data: api_pb2.FunctionData) -> None:
     check_autoscaler(name, data.autoscaler_settings)
     if data.timeout_secs:
         _check_range(name, "timeout", data.timeout_secs, TIMEOUT)
+    try:
+        times.check(data.schedule)
+    except ValueError as error:
+        raise invalid(f"Function '{name}' cannot be scheduled: {error}") from None
     for ranked in data.ranked_functions:
         function = ranked.function
         _check_gpu(name, function.resources.gpu_config)

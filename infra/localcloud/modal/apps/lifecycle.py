@@ -107,6 +107,8 @@ def stop_app(world: World, app: AppRecord) -> None:
             if owner is None or owner.app_id == app.app_id:
                 world.web_routes.delete(route.label)
     world.fleet.stop_app(app.app_id)
+    for listener in world.app_listeners:
+        listener(app)
 
 
 async def reap(world: World) -> None:

@@ -80,6 +80,8 @@ def activate(world: World, app: AppRecord, deployment: DeploymentRecord, *, keep
             world.functions.put(function)
     for function_id in (*app.function_ids.values(), *gone):
         world.fleet.apply(function_id)
+    for listener in world.app_listeners:
+        listener(app)
 
 
 def _take_effect(
