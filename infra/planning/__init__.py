@@ -1,5 +1,38 @@
-"""Pure functions from a declaration and prices to what it will cost. No I/O."""
+"""Pure functions from a declaration, traffic and prices to what it will cost and how fast it will answer.
+
+Data in, data out. `evaluate` plans one placed endpoint, `search` finds a place for one that leaves it open.
+"""
 
 from infra.planning.cost import HOURS_PER_MONTH, CostRange, monthly_range
+from infra.planning.evaluate import evaluate
+from infra.planning.plan import (
+    ColdStart,
+    Cost,
+    EndpointPlan,
+    Phase,
+    Placement,
+    Point,
+    Refused,
+    Spread,
+    VramFit,
+)
+from infra.planning.request import PlanRequest
+from infra.planning.search import search
 
-__all__ = ["HOURS_PER_MONTH", "CostRange", "monthly_range"]
+__all__ = [
+    "HOURS_PER_MONTH",
+    "ColdStart",
+    "Cost",
+    "CostRange",
+    "EndpointPlan",
+    "Phase",
+    "Placement",
+    "PlanRequest",
+    "Point",
+    "Refused",
+    "Spread",
+    "VramFit",
+    "evaluate",
+    "monthly_range",
+    "search",
+]

@@ -7,6 +7,8 @@ import pydantic
 
 from infra.spec.base import Cloud, EndpointKind, Spec
 from infra.spec.expectations import Budget, Slo, Traffic
+from infra.spec.model_facts import LlmSpec, Sizes
+from infra.spec.questions import Questions
 from infra.spec.scaling import Scaler, Workers
 from infra.spec.storage import VolumeMount
 
@@ -64,6 +66,11 @@ class EndpointSpec(Spec):
     traffic: Traffic | None = None
     slo: Slo | None = None
     budget: Budget | None = None
+    llm: LlmSpec | None = None
+    """Of a language model: decides whether it fits a card, and how fast it is."""
+    sizes: Sizes | None = None
+    questions: Questions | None = None
+    """Answers that tip the placement of `cloud="auto"`."""
     tags: dict[str, str] = {}
 
     @pydantic.field_validator("gpu", mode="before")
