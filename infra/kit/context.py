@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -104,7 +105,12 @@ class _About:
 
 @dataclass
 class CheckContext(_About):
-    """For Check and previews: no client, because both touch nothing. `root` is the directory of Pulumi.yaml."""
+    """For Check and previews: no client, because both touch nothing. `root` is the directory of Pulumi.yaml.
+
+    `olds` are the inputs of the object that is there (wire names, plain), empty for a new one and for a replacement.
+    """
+
+    olds: Mapping[str, Any] = field(default_factory=dict)
 
     def known(self, *values: Any) -> bool:
         """Whether none of the values is `UNKNOWN`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from infra.kit.mark import HIDDEN
 from infra.kit.model import Change, Meta, Model, Shape, Spec, specs
 from infra.kit.wire import Path, Secret, Tree, plain, show_path, to_wire
 
@@ -28,7 +29,13 @@ class Difference:
 
 
 def diff(model: type[Model], olds: Tree, news: Tree, ignored: tuple[str, ...] = ()) -> list[Difference]:
-    """Every place where the new inputs differ from the old ones. Trees may hold secrets and unknowns."""
+    """Every place where the new inputs differ from the old ones. Trees may hold secrets and unknowns.
+
+    Of an imported object nobody knows what the cloud does not return: there the program is believed.
+    """
+    if HIDDEN in news and HIDDEN not in olds:
+        unknown = {spec.wire for spec in specs(model) if spec.meta.write_only and spec.wire not in olds}
+        news = {key: value for key, value in news.items() if key not in unknown}
     return [item for item in _fields(model, olds, news, (), Meta()) if not _is_ignored(item.path, ignored)]
 
 

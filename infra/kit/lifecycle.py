@@ -160,7 +160,7 @@ class Lifecycle:
                 if found is not None:
                     old = await self._guarded(self.resource.read(ctx, found, None), ctx)
                     if old is not None:
-                        await self._guarded(self.resource.delete(ctx, found, old), ctx)
+                        await self._guarded(self.resource.discard(ctx, found, old), ctx)
                         self.engine.warn(self.urn, f"removed {found}, left behind by an interrupted run")
             except (InTheWay, NotFound):
                 pass

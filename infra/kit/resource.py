@@ -96,6 +96,10 @@ class Resource(ABC, Generic[C, I, S]):
     async def delete(self, ctx: "Context[C]", id: str, old: S) -> None:
         """Remove it. What is gone already counts as removed."""
 
+    async def discard(self, ctx: "Context[C]", id: str, old: S) -> None:
+        """Remove what an interrupted creation left, which nobody has used yet."""
+        await self.delete(ctx, id, old)
+
 
 class Function(ABC, Generic[C]):
     """A data function (`pulumi.runtime.invoke`): reads, never writes."""

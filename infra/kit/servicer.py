@@ -21,7 +21,7 @@ from infra.kit.state import (
     preview_state,
     silently_updated,
 )
-from infra.kit.wire import Tree, decode, encode, schema_secret_paths, secret_texts, wrap
+from infra.kit.wire import Tree, decode, encode, plain, schema_secret_paths, secret_texts, wrap
 
 _MODES = {0: "propose", 1: "enforce", 2: "disable"}
 
@@ -35,7 +35,7 @@ class Servicer(Process):
             self.session.seen(request.urn, olds)
             checked = await check(
                 resource,
-                self._check_context(subject),
+                self._check_context(subject, olds),
                 self.session,
                 news,
                 olds,
@@ -127,8 +127,8 @@ class Servicer(Process):
             raise no_such("resource", subject.type, self.provider, self.provider.resources)
         return resource, subject
 
-    def _check_context(self, subject: Subject) -> CheckContext:
-        return CheckContext(subject, self.root, self.engine)
+    def _check_context(self, subject: Subject, olds: Tree | None = None) -> CheckContext:
+        return CheckContext(subject, self.root, self.engine, plain(olds or {}))
 
     def _preview(self, resource: Resource[Any, Any, Any], subject: Subject, inputs: Tree, old: Any) -> Tree:
         model = load_inputs(resource.Inputs, inputs)
