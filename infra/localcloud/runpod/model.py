@@ -170,9 +170,12 @@ class Pods(Protocol):
     """What runs pods, as the control plane uses it."""
 
     async def apply(self, pod: PodRecord) -> None:
-        """Create or change: started, stopped or restarted so that it is as the record says."""
+        """Create or change: started, stopped or restarted so that it is as the record says. One whose container ended
+        by itself (EXITED with an exit code, or ERROR) stays so, also over restarts of the daemon, until its version
+        changes, or it was applied as not running in between, or by `restart`."""
 
-    async def restart(self, pod_id: str) -> None: ...
+    async def restart(self, pod_id: str) -> None:
+        """A fresh container, whatever it does now: of a pod that runs, that ended, or that was stopped."""
 
     async def remove(self, pod_id: str) -> None:
         """Stop it and delete its disks; a network volume stays."""
