@@ -6,7 +6,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from infra.runpod.errors import (
@@ -101,6 +101,20 @@ class RunPodClient:
         except httpx.HTTPError:
             return found
         return found
+
+    async def follow(self, path: str, params: dict[str, str]) -> AsyncIterator[str]:
+        """The `data:` payloads of an event stream as they come, until it ends or breaks. Never raises."""
+        httpx = _httpx()
+        timeout = httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S)
+        try:
+            async with self._open().stream("GET", path, params=params, timeout=timeout) as answer:
+                if answer.status_code != 200:
+                    return
+                async for line in answer.aiter_lines():
+                    if line.startswith("data:"):
+                        yield line[5:].strip()
+        except httpx.HTTPError:
+            return
 
     async def close(self) -> None:
         if self._http is not None:
