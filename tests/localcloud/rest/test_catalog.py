@@ -21,11 +21,13 @@ async def test_gpus_have_pool_memory_and_hourly_price(cloud: Cloud) -> None:
         "pool": "AMPERE_24",
         "manufacturer": "NVIDIA",
         "memory": 24,
-        "secure": False,
+        "secure": True,
         "community": False,
         "price": {"secure": 0.0, "community": 0.0, "serverless": 0.684},
-        "maxCount": {"secure": 0, "community": 0},
+        "maxCount": {"secure": 8, "community": 0},
     }
+    assert by_id["NVIDIA B300 SXM6 AC"]["pool"] is None, "pods only"
+    assert by_id["NVIDIA B300 SXM6 AC"]["price"] == {"secure": 7.89, "community": 0.0}
     assert "serverless" not in by_id["NVIDIA GeForce RTX 5090"]["price"], (
         "no published price, so none is told"
     )
@@ -35,7 +37,7 @@ async def test_gpus_have_pool_memory_and_hourly_price(cloud: Cloud) -> None:
 async def test_every_pool_and_center_listed_can_be_deployed_to(cloud: Cloud) -> None:
     _, gpus = await cloud.call("GET", GPUS)
     _, centers = await cloud.call("GET", CENTERS)
-    pools = sorted({gpu["pool"] for gpu in gpus["gpus"]})
+    pools = sorted({gpu["pool"] for gpu in gpus["gpus"] if gpu["pool"]})
     assert len(pools) > 8
     await cloud.make(gpu={"pools": pools}, dataCenterIds=[center["id"] for center in centers["dataCenters"]])
     _, cpus = await cloud.call("GET", CPUS)
@@ -50,11 +52,26 @@ async def test_stock_is_told_when_asked_for(cloud: Cloud) -> None:
     _, gpu = await cloud.call("GET", f"{GPUS}/NVIDIA%20L4?{STOCK}")
     assert gpu["availability"] == "HIGH"
     assert {"id": "EU-RO-1", "name": "EU-RO-1", "availability": "HIGH"} in gpu["dataCenters"]
-    _, gpu = await cloud.call("GET", f"{GPUS}/NVIDIA%20L4?include=AVAILABILITY&product=POD")
+    _, gpu = await cloud.call("GET", f"{GPUS}/NVIDIA%20L4?include=AVAILABILITY&product=POD&cloud=COMMUNITY")
     assert gpu["availability"] == "NONE"
     assert "dataCenters" not in gpu
+    _, gpu = await cloud.call("GET", f"{GPUS}/NVIDIA%20B300%20SXM6%20AC?{STOCK}")
+    assert gpu["availability"] == "NONE"
     _, listed = await cloud.call("GET", f"{CPUS}?{STOCK}&vcpuCount=4")
     assert {cpu["availability"] for cpu in listed["cpus"]} == {"HIGH"}
+
+
+async def test_stock_is_as_the_setting_has_it(cloud: Cloud) -> None:
+    cloud.settings.update({"stock": {"*": {"AMPERE_24": "NONE"}, "EU-RO-1": {"NVIDIA L4": "LOW"}}})
+    _, gpu = await cloud.call("GET", f"{GPUS}/NVIDIA%20L4?{STOCK}")
+    assert gpu["availability"] == "LOW"
+    assert gpu["dataCenters"] == [{"id": "EU-RO-1", "name": "EU-RO-1", "availability": "LOW"}]
+    _, gpu = await cloud.call("GET", f"{GPUS}/NVIDIA%20RTX%20A5000?{STOCK}")
+    assert (gpu["availability"], "dataCenters" in gpu) == ("NONE", False)
+    _, listed = await cloud.call("GET", f"{GPUS}?{STOCK}&countryCodes=CZ")
+    assert "NVIDIA L4" not in {gpu["id"] for gpu in listed["gpus"]}
+    _, center = await cloud.call("GET", f"{CENTERS}/EU-CZ-1?include=GPU_AVAILABILITY")
+    assert {"id": "NVIDIA L4", "name": "L4", "availability": "NONE"} in center["gpuAvailability"]
 
 
 async def test_stock_by_country(cloud: Cloud) -> None:

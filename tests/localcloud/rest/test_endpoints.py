@@ -109,6 +109,8 @@ async def test_what_is_created_reads_back_and_reaches_the_fleet(cloud: Cloud) ->
             gpu_pools=("ADA_48_PRO",),
             gpu_count=2,
             data_center_ids=("EU-RO-1", "US-KS-2"),
+            excluded_types=("NVIDIA L40",),
+            ports=("80/http",),
         )
     ]
 

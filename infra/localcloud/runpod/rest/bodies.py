@@ -2,45 +2,21 @@
 
 from typing import Any
 
-from infra.localcloud.runpod.rest.problems import bad_request, invalid
-from infra.localcloud.runpod.rest.schema import (
-    Rule,
-    array,
-    choice,
-    closed,
-    integer,
-    mapping,
-    nullable,
-    number,
-    parse,
-    text,
-)
+from infra.localcloud.runpod.rest.container import CONTAINER, CUDA
+from infra.localcloud.runpod.rest.reading import read
+from infra.localcloud.runpod.rest.schema import Rule, array, choice, closed, integer, number, text
 
 FLASHBOOT = ("OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT")
-_CUDA = r"^\d+\.\d+$"
 
 
 def read_create(body: bytes) -> dict[str, Any]:
     """A body that fits `CreateEndpointRequest`. Raises Problem 400 (not JSON) or 422 (does not fit)."""
-    return _read(body, _check_create)
+    return read(body, _check_create)
 
 
 def read_update(body: bytes) -> dict[str, Any]:
     """A body that fits `UpdateEndpointRequest`, which has no `type`."""
-    return _read(body, closed(_COMMON | {"gpu": _GPU_UPDATE, "templateId": text()}))
-
-
-def _read(body: bytes, rule: Rule) -> dict[str, Any]:
-    if not body.strip():
-        raise bad_request("request body is required")
-    try:
-        value = parse(body)
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"request body is not valid JSON: {error}") from error
-    failures = rule(value, "$")
-    if failures:
-        raise invalid(failures)
-    return dict(value)
+    return read(body, closed(_COMMON | {"gpu": _GPU_UPDATE, "templateId": text()}))
 
 
 def _check_create(value: Any, path: str) -> list[str]:
@@ -71,22 +47,16 @@ _GPU: dict[str, Rule] = {
     "pools": array(text(), min_items=1),
     "excludedTypes": array(text(pattern=r"^\s*[^-\s]"), unique=True),
     "count": integer(1),
-    "allowedCudaVersions": array(text(pattern=_CUDA)),
+    "allowedCudaVersions": array(text(pattern=CUDA)),
 }
-_GPU_CREATE = closed(_GPU | {"minCudaVersion": text(pattern=_CUDA)}, required=["pools"])
+_GPU_CREATE = closed(_GPU | {"minCudaVersion": text(pattern=CUDA)}, required=["pools"])
 _GPU_UPDATE = closed(
-    _GPU | {"minCudaVersion": text(pattern=rf"^$|{_CUDA}")}, together={"excludedTypes": "pools"}
+    _GPU | {"minCudaVersion": text(pattern=rf"^$|{CUDA}")}, together={"excludedTypes": "pools"}
 )
 _CPU = closed({"id": text(min_length=1), "vcpuCount": integer(2)}, required=["id", "vcpuCount"])
 
-_COMMON: dict[str, Rule] = {
+_COMMON: dict[str, Rule] = CONTAINER | {
     "name": text(min_length=1),
-    "image": text(),
-    "args": text(),
-    "disk": integer(1),
-    "ports": array(text()),
-    "env": mapping(text()),
-    "registry": nullable(text(), "string"),
     "cpu": array(_CPU, min_items=1, unique=True),
     "scaling": _scaling,
     "workers": closed({"min": integer(0), "max": integer(0), "idleTimeout": integer(1, 3600)}),

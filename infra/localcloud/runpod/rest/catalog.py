@@ -1,5 +1,7 @@
-"""Handlers of /v2/catalog. Everything offered is in stock for serverless; pods and clusters are not offered here."""
+"""Handlers of /v2/catalog. Everything is offered in the secure cloud; what is in stock says the setting `stock`."""
 
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
@@ -28,36 +30,48 @@ _ONLY_WITH_AVAILABILITY = (
     "vcpuCount",
 )
 _CUDA = r"\d+\.\d+"
+MAX_GPUS = 8  # per pod: the largest machines that docs.runpod.io lists (2026-08)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The availability that a request asks for: of these products, in these countries (all if empty)."""
+
+    products: list[str]
+    countries: list[str] = field(default_factory=list)
+    count: int = 1
+    cloud: str | None = None
 
 
 class CatalogHandlers:
     def __init__(self, service: RestService) -> None:
         self._offers = service.offers
-        self._price = service.meter.price
+        self._stock = service.stock
 
     async def gpus(self, request: web.Request) -> web.Response:
-        stock, countries = _gpu_stock(request)
-        places = self._places(countries)
-        shown = [] if stock is not None and not places else list(self._offers.gpus.values())
-        return web.json_response({"gpus": [self._gpu(gpu, stock, places) for gpu in shown]})
+        asked = _gpu_availability(request)
+        views = [self._gpu(gpu, asked) for gpu in self._offers.gpus.values()]
+        if asked and asked.countries:
+            views = [view for view in views if view["availability"] != "NONE"]
+        return web.json_response({"gpus": views})
 
     async def gpu(self, request: web.Request) -> web.Response:
-        stock, countries = _gpu_stock(request)
+        asked = _gpu_availability(request)
         gpu = self._offers.gpus.get(request.match_info["id"])
         if gpu is None:
             raise not_found("GPU type")
-        return web.json_response(self._gpu(gpu, stock, self._places(countries)))
+        return web.json_response(self._gpu(gpu, asked))
 
     async def cpus(self, request: web.Request) -> web.Response:
-        stock = _cpu_stock(request)
-        return web.json_response({"cpus": [self._cpu(cpu, stock) for cpu in self._offers.cpus.values()]})
+        asked = _cpu_availability(request)
+        return web.json_response({"cpus": [self._cpu(cpu, asked) for cpu in self._offers.cpus.values()]})
 
     async def cpu(self, request: web.Request) -> web.Response:
-        stock = _cpu_stock(request)
+        asked = _cpu_availability(request)
         cpu = self._offers.cpus.get(request.match_info["id"])
         if cpu is None:
             raise not_found("CPU type")
-        return web.json_response(self._cpu(cpu, stock))
+        return web.json_response(self._cpu(cpu, asked))
 
     async def data_centers(self, request: web.Request) -> web.Response:
         include = _included(request)
@@ -89,32 +103,44 @@ class CatalogHandlers:
             raise not_found("data center")
         return web.json_response(self._data_center(center, include))
 
-    def _gpu(self, gpu: GpuType, stock: str | None, places: list[str]) -> dict[str, Any]:
-        price: dict[str, float] = {"secure": 0.0, "community": 0.0}
-        if per_hour := self._price(gpu.id, 1, 0) * 3600:
-            price["serverless"] = float(per_hour)
+    def _gpu(self, gpu: GpuType, asked: _Asked | None) -> dict[str, Any]:
+        price = {"secure": _per_hour(gpu.pod_usd_per_second), "community": 0.0}
+        if gpu.usd_per_second:
+            price["serverless"] = _per_hour(gpu.usd_per_second)
         return {
             "id": gpu.id,
             "name": gpu.name,
             "pool": gpu.pool,
-            "manufacturer": "NVIDIA",
+            "manufacturer": gpu.id.split()[0] if gpu.id.startswith("AMD") else "NVIDIA",
             "memory": gpu.memory_gb,
-            "secure": False,
+            "secure": True,
             "community": False,
             "price": price,
-            "maxCount": {"secure": 0, "community": 0},
-            **_availability(stock, places),
+            "maxCount": {"secure": MAX_GPUS, "community": 0},
+            **self._gpu_stock(gpu, asked),
         }
 
-    def _cpu(self, cpu: CpuFlavor, stock: str | None) -> dict[str, Any]:
+    def _gpu_stock(self, gpu: GpuType, asked: _Asked | None) -> dict[str, Any]:
+        if asked is None:
+            return {}
+        offered = gpu.pool is not None or set(asked.products) != {"SERVERLESS"}
+        if not offered or asked.count > MAX_GPUS or asked.cloud == "COMMUNITY":
+            return {"availability": "NONE"}
+        places = [id for id in self._offers.data_centers if _in(id, asked.countries)]
+        return self._stock.availability(gpu.id, places)
+
+    def _cpu(self, cpu: CpuFlavor, asked: _Asked | None) -> dict[str, Any]:
         return {
             "id": cpu.id,
             "name": cpu.name,
             "group": cpu.group,
             "vcpu": {"min": cpu.vcpu_min, "max": cpu.vcpu_max},
             "ramGbPerVcpu": cpu.ram_gib_per_vcpu,
-            "price": {"securePerVcpu": 0.0, "serverlessPerVcpu": float(self._price(None, 0, 1) * 3600)},
-            **_availability(stock, list(self._offers.data_centers)),
+            "price": {
+                "securePerVcpu": _per_hour(self._offers.pod_usd_per_vcpu_second),
+                "serverlessPerVcpu": _per_hour(self._offers.usd_per_vcpu_second),
+            },
+            **(self._stock.availability(cpu.id, self._offers.data_centers) if asked else {}),
         }
 
     def _data_center(self, center: DataCenter, include: list[str]) -> dict[str, Any]:
@@ -123,41 +149,44 @@ class CatalogHandlers:
             "name": center.id,
             "region": center.region,
             "globalNetwork": False,
-            "networkVolumeTypes": ["STANDARD"] if center.s3 else [],
+            "networkVolumeTypes": list(self._offers.volume_types.get(center.id, ())),
             "compliance": [],
         }
         if "GPU_AVAILABILITY" in include:
-            view["gpuAvailability"] = [_in_stock(gpu.id, gpu.name) for gpu in self._offers.gpus.values()]
+            view["gpuAvailability"] = [
+                {"id": gpu.id, "name": gpu.name, "availability": self._stock.of_gpu(gpu.id, center.id)}
+                for gpu in self._offers.gpus.values()
+            ]
         if "CPU_AVAILABILITY" in include:
-            view["cpuAvailability"] = [_in_stock(cpu.id, cpu.name) for cpu in self._offers.cpus.values()]
+            view["cpuAvailability"] = [
+                {"id": cpu.id, "name": cpu.name, "availability": self._stock.of_cpu(cpu.id, center.id)}
+                for cpu in self._offers.cpus.values()
+            ]
         return view
 
-    def _places(self, countries: list[str]) -> list[str]:
-        return [id for id in self._offers.data_centers if not countries or _country(id) in countries]
 
-
-def _gpu_stock(request: web.Request) -> tuple[str | None, list[str]]:
-    """The stock level asked for (None: not asked) and the countries it is limited to."""
-    stock = _stock(request, ("POD", "CLUSTER", "SERVERLESS"))
-    query.whole(request, "count", 1)
-    query.one(request, "cloud", ("SECURE", "COMMUNITY"))
+def _gpu_availability(request: web.Request) -> _Asked | None:
+    products = _products(request, ("POD", "CLUSTER", "SERVERLESS"))
+    count = query.whole(request, "count", 1)
+    cloud = query.one(request, "cloud", ("SECURE", "COMMUNITY"))
     countries = query.patterned(request, "countryCodes", "[A-Z]{2}")
     exact = query.patterned(request, "cudaVersions", _CUDA)
     floor = query.patterned(request, "minCudaVersion", r"\d+(\.\d+)?")
     if exact and floor:
         raise bad_request("cudaVersions and minCudaVersion are mutually exclusive")
-    return stock, countries
+    return None if products is None else _Asked(products, countries, count or 1, cloud)
 
 
-def _cpu_stock(request: web.Request) -> str | None:
-    stock = _stock(request, ("POD", "SERVERLESS"))
+def _cpu_availability(request: web.Request) -> _Asked | None:
+    products = _products(request, ("POD", "SERVERLESS"))
     vcpu = query.whole(request, "vcpuCount", 2)
     if vcpu is not None and vcpu & (vcpu - 1):
         raise bad_request("vcpuCount must be a power of two")
-    return stock
+    return None if products is None else _Asked(products)
 
 
-def _stock(request: web.Request, known: tuple[str, ...]) -> str | None:
+def _products(request: web.Request, known: tuple[str, ...]) -> list[str] | None:
+    """None where availability is not asked for."""
     include = query.names(request, "include", ("AVAILABILITY",))
     products = query.names(request, "product", known)
     if len(include) > 1:
@@ -169,25 +198,17 @@ def _stock(request: web.Request, known: tuple[str, ...]) -> str | None:
         return None
     if not products:
         raise bad_request("product is required with include=AVAILABILITY")
-    return "HIGH" if "SERVERLESS" in products else "NONE"
+    return products
 
 
 def _included(request: web.Request) -> list[str]:
     return query.names(request, "include", ("GPU_AVAILABILITY", "CPU_AVAILABILITY"))
 
 
-def _availability(stock: str | None, places: list[str]) -> dict[str, Any]:
-    if stock is None:
-        return {}
-    if stock == "NONE" or not places:
-        return {"availability": "NONE"}
-    return {"availability": stock, "dataCenters": [_in_stock(place, place) for place in places]}
-
-
-def _in_stock(id: str, name: str) -> dict[str, str]:
-    return {"id": id, "name": name, "availability": "HIGH"}
-
-
-def _country(data_center_id: str) -> str:
+def _in(data_center_id: str, countries: list[str]) -> bool:
     area, country, *_ = data_center_id.split("-")
-    return area if area in ("US", "CA") else country
+    return not countries or (area if area in ("US", "CA") else country) in countries
+
+
+def _per_hour(usd_per_second: Decimal | None) -> float:
+    return float(round((usd_per_second or Decimal(0)) * 3600, 9))

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from infra.localcloud.runpod.rest.container import container_of, defaults
 from infra.localcloud.runpod.rest.offers import Offers
-from infra.localcloud.runpod.rest.problems import Problem, bad_request, not_found
+from infra.localcloud.runpod.rest.problems import Problem, bad_request
 
 # A change of one of these makes a release; the name is the one that RunPod's release diff uses.
 CONTAINER_FIELDS = {
@@ -15,31 +16,21 @@ CONTAINER_FIELDS = {
     "registry": "template.containerRegistryAuthId",
 }
 
-_DEFAULT_DISK_GB = 20
 # The description says that an omitted timeout is 300000; the server has been seen to store 0.
 _OMITTED_TIMEOUT = 0
-_PLAIN_FIELDS = (
-    "name",
-    *CONTAINER_FIELDS,
-    "scaling",
-    "dataCenterIds",
-    "networkVolumes",
-    "timeout",
-    "flashboot",
-)
+_PLAIN_FIELDS = ("name", "scaling", "dataCenterIds", "networkVolumes", "timeout", "flashboot")
 
 
 def new_endpoint(body: dict[str, Any], offers: Offers) -> dict[str, Any]:
-    """A validated create body as the endpoint to store, without id, times and version. Raises Problem."""
+    """A validated create body, its template already in it, as the endpoint to store, without id, times and version.
+
+    Raises Problem. What it refers to (registry, network volumes) is for the caller to check.
+    """
     if ("gpu" in body) == ("cpu" in body):
         raise bad_request("exactly one of gpu or cpu must be specified")
     endpoint: dict[str, Any] = {
         "type": body["type"],
-        "args": "",
-        "disk": _DEFAULT_DISK_GB,
-        "ports": [],
-        "env": {},
-        "registry": None,
+        **defaults(),
         "workers": {"min": 0, "max": 3, "idleTimeout": 10},
         "dataCenterIds": [],
         "networkVolumes": [],
@@ -55,17 +46,10 @@ def new_endpoint(body: dict[str, Any], offers: Offers) -> dict[str, Any]:
 
 def changed_endpoint(old: dict[str, Any], body: dict[str, Any], offers: Offers) -> dict[str, Any]:
     """The endpoint with a validated update body taken over. Raises Problem; `old` stays as it is."""
-    if "templateId" in body:
-        raise not_found(f"template '{body['templateId']}'")
     _check_family(old, body)
-    new = dict(old)
-    for name in _PLAIN_FIELDS:
-        if name in body:
-            new[name] = body[name]
-    new["registry"] = new["registry"] or None
+    new = old | {name: body[name] for name in _PLAIN_FIELDS if name in body} | container_of(old, body)
     new["workers"] = old["workers"] | _whole_numbers(body.get("workers", {}))
-    for name in ("disk", "timeout"):
-        new[name] = int(new[name])
+    new["timeout"] = int(new["timeout"])
     if "requestCount" in new["scaling"]:
         new["scaling"] = new["scaling"] | {"requestCount": int(new["scaling"]["requestCount"])}
     if "gpu" in body:
@@ -141,18 +125,12 @@ def _check(new: dict[str, Any], body: dict[str, Any], offers: Offers) -> None:
         raise bad_request(
             f"workers.max ({new['workers']['max']}) must not be less than workers.min ({new['workers']['min']})"
         )
-    if not new["image"]:
-        raise bad_request("image must not be empty")
     if new["timeout"] < 0:
         raise bad_request("timeout must not be negative")
     for name in body.get("dataCenterIds", []):
         if name not in offers.data_centers:
             known = ", ".join(sorted(offers.data_centers))
             raise bad_request(f"dataCenterIds: unknown data center '{name}'; valid data centers are {known}")
-    if body.get("networkVolumes"):
-        raise bad_request(f"networkVolumes: network volume '{body['networkVolumes'][0]}' does not exist")
-    if body.get("registry"):
-        raise bad_request(f"registry: registry credential '{body['registry']}' does not exist")
 
 
 def _whole_numbers(values: dict[str, Any]) -> dict[str, int]:

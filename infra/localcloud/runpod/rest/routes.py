@@ -6,11 +6,16 @@ from aiohttp.typedefs import Handler
 from infra.localcloud.runpod.rest.access import guarded
 from infra.localcloud.runpod.rest.billing import BillingHandlers
 from infra.localcloud.runpod.rest.catalog import CatalogHandlers
+from infra.localcloud.runpod.rest.delegations import DelegationHandlers
 from infra.localcloud.runpod.rest.endpoints import EndpointHandlers
 from infra.localcloud.runpod.rest.faults import FaultHandlers
 from infra.localcloud.runpod.rest.logs import LogHandlers
 from infra.localcloud.runpod.rest.problems import Problem, method_not_allowed, not_found
+from infra.localcloud.runpod.rest.publictemplates import list_public
+from infra.localcloud.runpod.rest.registries import RegistryHandlers
 from infra.localcloud.runpod.rest.service import RestService
+from infra.localcloud.runpod.rest.templates import TemplateHandlers
+from infra.localcloud.runpod.rest.volumes import VolumeHandlers
 
 # Collections of REST v2. Job routes are /v2/{endpoint id}/…, so no endpoint may have one of these as its id.
 COLLECTIONS = (
@@ -28,15 +33,6 @@ LATER: dict[str, tuple[str, ...]] = {
     "/v2/clusters": ("GET", "POST"),
     "/v2/clusters/{id}": ("GET", "PATCH", "DELETE"),
     "/v2/clusters/{id}/pods": ("GET",),
-    "/v2/templates": ("GET", "POST"),
-    "/v2/templates/{id}": ("GET", "PATCH", "DELETE"),
-    "/v2/network-volumes": ("GET", "POST"),
-    "/v2/network-volumes/{id}": ("GET", "PATCH", "DELETE"),
-    "/v2/registries": ("GET", "POST"),
-    "/v2/registries/delegations": ("GET", "POST"),
-    "/v2/registries/delegations/{id}": ("DELETE",),
-    "/v2/registries/{id}": ("GET", "DELETE"),
-    "/v2/catalog/templates": ("GET",),
     "/v2/billing/pods": ("GET",),
     "/v2/billing/endpoints": ("GET",),
     "/v2/billing/network-volumes": ("GET",),
@@ -60,18 +56,29 @@ def routes(service: RestService) -> list[web.RouteDef]:
 def _served(service: RestService) -> dict[str, dict[str, Handler]]:
     endpoints, logs = EndpointHandlers(service), LogHandlers(service)
     catalog, billing = CatalogHandlers(service), BillingHandlers(service)
+    templates, volumes = TemplateHandlers(service), VolumeHandlers(service)
+    registries, delegations = RegistryHandlers(service), DelegationHandlers(service)
     return {
         "/v2/serverless": {"GET": endpoints.list, "POST": endpoints.create},
         "/v2/serverless/{id}": {"GET": endpoints.get, "PATCH": endpoints.update, "DELETE": endpoints.delete},
         "/v2/serverless/{id}/workers": {"GET": endpoints.workers},
         "/v2/serverless/{id}/releases": {"GET": endpoints.releases},
         "/v2/serverless/{id}/workers/{workerId}/logs": {"GET": logs.stream},
+        "/v2/templates": {"GET": templates.list, "POST": templates.create},
+        "/v2/templates/{id}": {"GET": templates.get, "PATCH": templates.update, "DELETE": templates.delete},
+        "/v2/network-volumes": {"GET": volumes.list, "POST": volumes.create},
+        "/v2/network-volumes/{id}": {"GET": volumes.get, "PATCH": volumes.update, "DELETE": volumes.delete},
+        "/v2/registries": {"GET": registries.list, "POST": registries.create},
+        "/v2/registries/delegations": {"GET": delegations.list, "POST": delegations.create},
+        "/v2/registries/delegations/{id}": {"DELETE": delegations.delete},
+        "/v2/registries/{id}": {"GET": registries.get, "DELETE": registries.delete},
         "/v2/catalog/gpus": {"GET": catalog.gpus},
         "/v2/catalog/gpus/{id}": {"GET": catalog.gpu},
         "/v2/catalog/cpus": {"GET": catalog.cpus},
         "/v2/catalog/cpus/{id}": {"GET": catalog.cpu},
         "/v2/catalog/datacenters": {"GET": catalog.data_centers},
         "/v2/catalog/datacenters/{id}": {"GET": catalog.data_center},
+        "/v2/catalog/templates": {"GET": list_public},
         "/v2/billing": {"GET": billing.everything},
         "/v2/billing/serverless": {"GET": billing.serverless},
     }

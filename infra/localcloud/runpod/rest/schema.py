@@ -69,13 +69,22 @@ def nullable(rule: Rule, name: str) -> Rule:
     return check
 
 
-def array(item: Rule, *, min_items: int = 0, unique: bool = False) -> Rule:
+def boolean() -> Rule:
+    def check(value: Any, path: str) -> list[str]:
+        return [] if isinstance(value, bool) else [_wrong_type(value, path, "boolean")]
+
+    return check
+
+
+def array(item: Rule, *, min_items: int = 0, max_items: int | None = None, unique: bool = False) -> Rule:
     def check(value: Any, path: str) -> list[str]:
         if not isinstance(value, list):
             return [_wrong_type(value, path, "array")]
         failures = []
         if len(value) < min_items:
             failures.append(f"{path}: minItems: got {len(value)}, want {min_items}")
+        if max_items is not None and len(value) > max_items:
+            failures.append(f"{path}: maxItems: got {len(value)}, want {max_items}")
         if unique and (twins := _equal_items(value)):
             failures.append(f"{path}: items at {twins[0]} and {twins[1]} are equal")
         for index, entry in enumerate(value):
@@ -95,7 +104,11 @@ def mapping(item: Rule) -> Rule:
 
 
 def closed(
-    properties: Mapping[str, Rule], *, required: Sequence[str] = (), together: Mapping[str, str] | None = None
+    properties: Mapping[str, Rule],
+    *,
+    required: Sequence[str] = (),
+    together: Mapping[str, str] | None = None,
+    min_properties: int = 0,
 ) -> Rule:
     """An object with these properties and no other. `together`: a property -> the one that it needs beside it."""
 
@@ -103,6 +116,8 @@ def closed(
         if not isinstance(value, dict):
             return [_wrong_type(value, path, "object")]
         failures = []
+        if len(value) < min_properties:
+            failures.append(f"{path}: minProperties: got {len(value)}, want {min_properties}")
         missing = [name for name in required if name not in value]
         if missing:
             failures.append(f"{path}: missing {_properties(missing)}")

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import secrets
-import string
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -13,15 +11,21 @@ from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
-from infra.localcloud.runpod.model import Fleet, Usage, WorkerStatus
+from infra.localcloud.runpod.model import Fleet, Usage, Volumes, WorkerStatus
 from infra.localcloud.runpod.rest import offers
+from infra.localcloud.runpod.rest.ledger import Ledger
 from infra.localcloud.runpod.rest.merging import CONTAINER_FIELDS, changed_endpoint, new_endpoint
+from infra.localcloud.runpod.rest.podbook import PodBook
 from infra.localcloud.runpod.rest.problems import Problem, not_found
 from infra.localcloud.runpod.rest.ratelimit import RateLimiter
+from infra.localcloud.runpod.rest.registries import Registries
+from infra.localcloud.runpod.rest.rows import new_id
+from infra.localcloud.runpod.rest.stock import Stock
+from infra.localcloud.runpod.rest.templates import Templates
 from infra.localcloud.runpod.rest.views import record
+from infra.localcloud.runpod.rest.volumes import NetworkVolumes
 
 _log = logging.getLogger(__name__)
-_ALPHABET = string.ascii_lowercase + string.digits
 
 
 class ImageResolver(Protocol):
@@ -48,6 +52,7 @@ class RestService:
         *,
         meter: SqlMeter | None = None,
         faults: Faults | None = None,
+        volumes: Volumes | None = None,
     ) -> None:
         self.store = store
         self.fleet = fleet
@@ -59,6 +64,12 @@ class RestService:
         self.meter = meter or self._own_meter()
         self.faults = faults or Faults(clock, settings.faults)
         self.limiter = RateLimiter(clock, settings)
+        self.stock = Stock(settings, self.offers)
+        self.ledger = Ledger(store, clock)
+        self.registries = Registries(self)
+        self.templates = Templates(self)
+        self.volumes = NetworkVolumes(self, volumes)
+        self.pods = PodBook(self)
         self.closing = asyncio.Event()
         self._images = images
         # Changes of one endpoint wait for each other: a patch must not be lost to another, nor outlive a delete.
@@ -68,6 +79,7 @@ class RestService:
 
     async def restore(self) -> None:
         """After a restart: hand every stored endpoint to the fleet. One that fails does not keep the others down."""
+        self.volumes.restore()
         for endpoint in self.store.endpoints():
             try:
                 await self.fleet.apply(record(endpoint))
@@ -85,7 +97,9 @@ class RestService:
         return endpoint
 
     async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        body = self.templates.applied_to_endpoint(body)
         endpoint = new_endpoint(body, self.offers)
+        self._check_references(endpoint, body)
         await self._check_image(endpoint["image"])
         endpoint |= {"id": self._new_id(), "createdAt": self.clock.now(), "version": 1}
         async with self._locks[endpoint["id"]]:
@@ -103,7 +117,9 @@ class RestService:
     async def update(self, endpoint_id: str, body: dict[str, Any]) -> dict[str, Any]:
         async with self._lock(endpoint_id):
             old = self.endpoint(endpoint_id)
+            body = self.templates.applied(body, serverless=True)
             new = changed_endpoint(old, body, self.offers)
+            self._check_references(new, body)
             if new == old:
                 return old
             if new["image"] != old["image"]:
@@ -129,6 +145,15 @@ class RestService:
             self.store.delete_endpoint(endpoint_id)
         self._locks.pop(endpoint_id, None)
 
+    async def save_quietly(self, endpoint: dict[str, Any]) -> None:
+        """Keep and apply it without a release."""
+        self.store.save_endpoint(endpoint["id"], endpoint)
+        await self.fleet.apply(record(endpoint))
+
+    def _check_references(self, endpoint: dict[str, Any], body: dict[str, Any]) -> None:
+        self.registries.check(body)
+        self.volumes.check_endpoint(endpoint)
+
     def _lock(self, endpoint_id: str) -> asyncio.Lock:
         self.endpoint(endpoint_id)
         return self._locks[endpoint_id]
@@ -148,10 +173,7 @@ class RestService:
 
     def _new_id(self) -> str:
         """14 characters, as RunPod's own: no collection of REST v2 has such a name, so `/v2/{id}` never collides."""
-        while True:
-            new = "".join(secrets.choice(_ALPHABET) for _ in range(14))
-            if self.store.endpoint(new) is None:
-                return new
+        return new_id(14, lambda id: self.store.endpoint(id) is not None)
 
     def _settings_changed(self) -> None:
         """New faults in the settings come into force; another setting leaves those in force, and their counts, alone."""

@@ -6,10 +6,12 @@ from infra.localcloud.runpod.model import EndpointRecord, ScalerType, WorkerStat
 from infra.localcloud.runpod.rest.merging import idle_timeout_applies
 from infra.localcloud.runpod.rest.times import timestamp
 
+_HIDDEN = ("version", "createdAt", "template")
+
 
 def endpoint_view(endpoint: dict[str, Any], base_url: str) -> dict[str, Any]:
     """`Endpoint` of the description: no version, no templateId, CUDA constraints always, exclusions only if any."""
-    view = {name: value for name, value in endpoint.items() if name not in ("version", "createdAt")}
+    view = {name: value for name, value in endpoint.items() if name not in _HIDDEN}
     view["requestUrls"] = _request_urls(endpoint, base_url)
     view["createdAt"] = timestamp(endpoint["createdAt"])
     if "gpu" in view:
@@ -78,6 +80,10 @@ def record(endpoint: dict[str, Any]) -> EndpointRecord:
         gpu_count=gpu["count"] if gpu else 0,
         cpu=tuple(endpoint.get("cpu", ())),
         data_center_ids=tuple(endpoint["dataCenterIds"]),
+        excluded_types=tuple(gpu.get("excludedTypes", ())) if gpu else (),
+        ports=tuple(endpoint["ports"]),
+        network_volumes=tuple(endpoint["networkVolumes"]),
+        registry=endpoint["registry"],
     )
 
 
