@@ -5,7 +5,7 @@ import functools
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from infra.modal.errors import Missing, translated
 
 _KEPT = frozenset({"MODAL_LOGLEVEL", "MODAL_TRACEBACK", "MODAL_MAX_THROTTLE_WAIT"})
 _LOG_LINES = 12
+_LOG_STREAM_S = 55  # after which Modal ends the stream, and the client asks for the next one
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -95,6 +96,13 @@ class ModalClient:
             text: str = await _raw("build_log").aio(self.handle, image_id)
         return "\n".join(text.strip().splitlines()[-_LOG_LINES:])
 
+    async def app_log(self, app_id: str) -> AsyncIterator[tuple[float, str, str]]:
+        """(time, container, text) of what the app's containers say, from a moment ago on, until it is stopped."""
+        await self.open()
+        with self.doing("follow the app's log"):
+            async for said in _raw("app_log").aio(self.handle, app_id):
+                yield said
+
     async def name_of(self, id: str, environment: str) -> str:
         """The name of a volume, secret or network file system; the id itself where it is gone."""
         if id not in self._names:
@@ -148,10 +156,11 @@ def _import() -> Any:
 
 @functools.cache
 def _raw(name: str) -> Any:
-    """One of the two below, on the client's own event loop, where its connection lives."""
+    """One of those below, on the client's own event loop, where its connection lives."""
     from modal._utils.async_utils import synchronizer
 
-    return synchronizer.create_blocking({"call": _call, "build_log": _build_log}[name], name=name)
+    found = {"call": _call, "build_log": _build_log, "app_log": _app_log}[name]
+    return synchronizer.create_blocking(found, name=name)
 
 
 async def _call(client: Any, method: str, message: Any) -> Any:
@@ -166,6 +175,21 @@ async def _build_log(client: Any, image_id: str) -> str:
     async for answer in client._stub.ImageJoinStreaming.unary_stream(request):
         lines += [log.data for log in answer.task_logs]
     return "".join(lines)
+
+
+async def _app_log(client: Any, app_id: str) -> AsyncIterator[tuple[float, str, str]]:
+    from modal_proto import api_pb2
+
+    seen = ""
+    while True:
+        request = api_pb2.AppGetLogsRequest(app_id=app_id, timeout=_LOG_STREAM_S, last_entry_id=seen)
+        async for batch in client._stub.AppGetLogs.unary_stream(request):
+            seen = batch.entry_id or seen
+            if batch.app_done:
+                return
+            for log in batch.items:
+                if log.data:
+                    yield log.timestamp, batch.task_id, log.data
 
 
 def _empty() -> Any:

@@ -24,8 +24,13 @@ async def deploy(ctx: Context[ModalClient], inputs: AppInputs, environment: str)
     client = await ctx.client.open()
     ctx.status("rendering the app's module")
     path = await asyncio.to_thread(_write, ctx, client, inputs)
-    tags = our_tags(ctx, inputs)
-    app = await asyncio.to_thread(_load, path, tags, ctx.root)
+    return await publish(ctx, inputs, environment, path)
+
+
+async def publish(ctx: Context[ModalClient], inputs: AppInputs, environment: str, path: Path) -> str:
+    """Deploy the rendered module at `path`, whose stem is its name, and return the app's id."""
+    client = await ctx.client.open()
+    app = await asyncio.to_thread(_load, path, our_tags(ctx, inputs), ctx.root)
     ctx.status("deploying")
     try:
         with client.doing(f"deploy app {inputs.name}"):
@@ -80,6 +85,11 @@ def _differences(current: Service, wanted: Service) -> dict[str, Any]:
     return {key: after for key, (before, after) in pairs.items() if before != after}
 
 
+def module_path(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs) -> Path:
+    """Where the module that was deployed last stays on this disk."""
+    return client.state_dir / "modules" / f"{inputs.name}.{ctx.mark}" / f"{inputs.module}.py"
+
+
 def _write(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs) -> Path:
     """The module on this disk, where it stays for a look at what was deployed.
 
@@ -92,9 +102,9 @@ def _write(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs) ->
     if problems or app_module.name(app, code) != inputs.module:
         changed = problems[0][1] if problems else f"{inputs.source} or what is built with it"
         raise Conflict(f"the app's code changed since it was checked: {changed}", fix="run `pulumi up` again")
-    directory = client.state_dir / "modules" / f"{inputs.name}.{ctx.mark}"
+    path = module_path(ctx, client, inputs)
+    directory = path.parent
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = directory / f"{inputs.module}.py"
     temporary = path.with_suffix(f".{threading.get_ident()}.tmp")
     temporary.write_bytes(module_text(app, code))
     temporary.replace(path)
