@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -101,6 +102,22 @@ class FakeFleet:
         pass
 
 
+class FakeVolumes:
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+
+    def create(self, volume_id: str) -> None:
+        self.there.add(volume_id)
+
+    def path(self, volume_id: str) -> Path:
+        if volume_id not in self.there:
+            raise KeyError(volume_id)
+        return Path("/volumes") / volume_id
+
+    def remove(self, volume_id: str) -> None:
+        self.there.remove(volume_id)
+
+
 class FakeImages:
     def __init__(self) -> None:
         self.missing: set[str] = set()
@@ -121,6 +138,7 @@ class Cloud:
     store: Store
     fleet: FakeFleet
     images: FakeImages
+    disks: FakeVolumes
     service: RestService
     client: TestClient[web.Request, web.Application]
     headers: CIMultiDictProxy[str] | None = None
