@@ -16,12 +16,14 @@ ADD, ADD_REPLACE, DELETE, DELETE_REPLACE, UPDATE, UPDATE_REPLACE = range(6)
 
 @dataclass(frozen=True)
 class Difference:
-    """One place that differs. `kind` is Pulumi's PropertyDiff.Kind, `silent` needs no call to the cloud."""
+    """One place that differs. `kind` is Pulumi's PropertyDiff.Kind, `silent` needs no call to the cloud, `unread` is a field
+    that the cloud does not have."""
 
     path: Path
     kind: int
     change: Change
     silent: bool = False
+    unread: bool = False
 
     @property
     def text(self) -> str:
@@ -33,10 +35,12 @@ def diff(model: type[Model], olds: Tree, news: Tree, ignored: tuple[str, ...] = 
 
     Of an imported object nobody knows what the cloud does not return: there the program is believed.
     """
-    if HIDDEN in news and HIDDEN not in olds:
+    imported = HIDDEN in news and HIDDEN not in olds
+    if imported:
         unknown = {spec.wire for spec in specs(model) if spec.meta.write_only and spec.wire not in olds}
         news = {key: value for key, value in news.items() if key not in unknown}
-    return [item for item in _fields(model, olds, news, (), Meta()) if not _is_ignored(item.path, ignored)]
+    found = _fields(model, olds, news, (), Meta())
+    return [item for item in found if not _is_ignored(item.path, ignored) and not (imported and item.unread)]
 
 
 def _fields(model: type[Model], olds: Tree, news: Tree, at: Path, outer: Meta) -> Iterator[Difference]:
@@ -83,7 +87,9 @@ def _values(shape: Shape, old: Any, new: Any, at: Path, meta: Meta) -> Iterator[
 
 
 def _difference(at: Path, kind: int, meta: Meta) -> Difference:
-    return Difference(at, kind + 1 if meta.change.replaces else kind, meta.change, silent=meta.ignore)
+    return Difference(
+        at, kind + 1 if meta.change.replaces else kind, meta.change, silent=meta.ignore, unread=meta.ignore
+    )
 
 
 def _with_default(spec: Spec, old: Any, new: Any) -> tuple[Any, Any]:

@@ -161,7 +161,12 @@ class App(Resource[ModalClient, AppInputs, AppState]):
             url=next(iter(urls.values())) if len(urls) == 1 else None,
             web_urls=urls,
             function_ids={tag.removesuffix(CLASS_SUFFIX): fid for tag, fid in info.functions.items()},
+            image_ids={
+                tag.removesuffix(CLASS_SUFFIX): app_wire.image_id(data)
+                for tag, (data, _) in functions.items()
+            },
             history=app_wire.history(history),
+            rollback_version=app_wire.rollback_version(history, version),
             dashboard_url=f"{_DASHBOARD}{id}",
         )
 

@@ -18,6 +18,11 @@ _OLD_NAMES = {
     "allow_concurrent_inputs": ("allowConcurrentInputs", "maxConcurrentInputs"),
 }
 
+_SERIALIZED = (
+    "Modal serializes a class differently each time, so every `pulumi up` would deploy a new version. Fix: remove it; "
+    "the code is deployed as the files in source"
+)
+
 Items = list[tuple[str, str, AppFunction | AppClass]]
 
 
@@ -76,6 +81,8 @@ def _service(path: str, service: AppFunction | AppClass) -> Iterator[Failure]:
     for field, (old, today) in _OLD_NAMES.items():
         if getattr(service, field) is not None:
             yield Failure(f"{path}.{old}", f"{old} is what Modal called it before. Fix: use {today}")
+    if service.serialized is not None:
+        yield Failure(f"{path}.serialized", _SERIALIZED)
     for index, gpu in known_items(service.gpu):
         yield from rules.gpu(f"{path}.gpu[{index}]", gpu)
     for field, limit in (("cpu", "cpu_limit"), ("memory_mib", "memory_limit_mib")):

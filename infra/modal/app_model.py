@@ -6,7 +6,9 @@ Names are those of Modal's Python API, with a unit where one was unclear (`timeo
 from enum import Enum
 from typing import Any
 
-from infra.kit import Change, Model, prop
+from pydantic import field_validator
+
+from infra.kit import UNKNOWN, Change, Model, prop
 
 
 class WebKind(Enum):
@@ -148,6 +150,15 @@ class Service(Model):
     concurrency_limit: Any = prop(None, deprecated="use maxContainers", desc="Refused.")
     keep_warm: Any = prop(None, deprecated="use minContainers", desc="Refused.")
     allow_concurrent_inputs: Any = prop(None, deprecated="use maxConcurrentInputs", desc="Refused.")
+    serialized: Any = prop(None, deprecated="code is deployed as files", desc="Refused.")
+
+    @field_validator("gpu")
+    @classmethod
+    def _as_modal_has_it(cls, names: Any) -> Any:
+        """Modal answers in capitals, and without `:1`."""
+        if not isinstance(names, list):
+            return names
+        return [name if name is UNKNOWN else name.upper().removesuffix(":1") for name in names]
 
 
 class AppFunction(Service):
@@ -216,6 +227,7 @@ class AppRelease(Model):
     deployed_at: str = prop("", desc="When it was deployed (ISO 8601).")
     deployed_by: str = prop("", desc="Who deployed it.")
     rollback_of: int | None = prop(None, desc="The version that it brought back, if it is a rollback.")
+    commit: str = prop("", desc="Git commit that it was deployed from, with a `+` where files had changed.")
 
 
 class AppState(AppInputs):
@@ -225,7 +237,11 @@ class AppState(AppInputs):
     url: str | None = prop(None, desc="Web address of the app, if it has exactly one.")
     web_urls: dict[str, str] = prop({}, desc="Function, or class, -> web address.")
     function_ids: dict[str, str] = prop({}, desc="Function, or class, -> Modal's id (`fu-…`).")
-    history: list[AppRelease] = prop(
-        [], desc="The last ten versions, newest first; `modal app rollback` takes one."
+    image_ids: dict[str, str] = prop({}, desc="Function, or class, -> Modal's id of its image (`im-…`).")
+    history: list[AppRelease] = prop([], desc="The last ten versions, newest first.")
+    rollback_version: int | None = prop(
+        None,
+        desc="The newest version before the live one that ran something else: what `modal app rollback <name> v<it>` "
+        "brings back until the next `pulumi up`. Unset: there is none.",
     )
     dashboard_url: str = prop("", desc="The app's page in Modal.")

@@ -82,6 +82,10 @@ def web_urls(name: str, data: Any) -> dict[str, str]:
     return {name: urls[0]} if urls else {}
 
 
+def image_id(data: Any) -> str:
+    return str(data.ranked_functions[0].function.image_id)
+
+
 def history(answer: Any) -> list[AppRelease]:
     """From `AppDeploymentHistoryResponse`, newest first."""
     from datetime import UTC, datetime
@@ -96,6 +100,7 @@ def history(answer: Any) -> list[AppRelease]:
             deployed_at=moment(datetime.fromtimestamp(item.deployed_at, UTC)),
             deployed_by=item.deployed_by,
             rollback_of=item.rollback_version or None,
+            commit=f"{item.commit_info.commit_hash}{'+' if item.commit_info.dirty else ''}",
         )
         for item in newest
     ]
@@ -103,8 +108,20 @@ def history(answer: Any) -> list[AppRelease]:
 
 def live_module(answer: Any, version: int | None) -> str | None:
     """What the live version's own tag says it runs; that of the version brought back, after a rollback."""
+    return _module(answer, answer.production_app_version or version or 0)
+
+
+def rollback_version(answer: Any, version: int | None) -> int | None:
+    """The newest version before the live one whose module is another."""
+    live = answer.production_app_version or version or 0
+    module = _module(answer, live)
+    older = (item.version for item in answer.app_deployment_histories if item.version < live)
+    return max((item for item in older if _module(answer, item) != module), default=None)
+
+
+def _module(answer: Any, version: int) -> str | None:
     by_version = {item.version: item for item in answer.app_deployment_histories}
-    item = by_version.get(answer.production_app_version or version or 0)
+    item = by_version.get(version)
     seen: set[int] = set()
     while item is not None and item.rollback_version and item.version not in seen:
         seen.add(item.version)
@@ -119,7 +136,7 @@ def _service(data: Any, settings: Any, names: Names, hint: Service | None) -> di
     timeout = data.timeout_secs or function.timeout_secs
     snapshot = function.checkpointing_enabled
     return {
-        "gpu": _as_given([_gpu(gpu) for gpu in gpus if gpu.count], hint.gpu if hint else None),
+        "gpu": [_gpu(gpu) for gpu in gpus if gpu.count],
         "cpu": _asked(
             resources.milli_cpu, resources.milli_cpu_max, _DEFAULT_MILLI_CPU, hint.cpu if hint else None, 1000
         ),
@@ -159,22 +176,21 @@ def _service(data: Any, settings: Any, names: Names, hint: Service | None) -> di
         "proxy": (hint.proxy if hint else None) if function.proxy_id else None,
         "retries": _retries(function, hint.retries if hint else None),
         "memory_snapshot": snapshot,
-        "gpu_snapshot": (hint.gpu_snapshot if hint else False) if snapshot else False,
+        "gpu_snapshot": snapshot and _flag(data, "enable_gpu_snapshot"),
         "env": hint.env if hint else {},
         "image": hint.image if hint else None,
     }
 
 
+def _flag(data: Any, option: str) -> bool:
+    """One of `experimental_options`, which arrive as texts."""
+    function = data.ranked_functions[0].function
+    given = {**function.experimental_options, **data.experimental_options}
+    return str(given.get(option, "")).lower() in ("true", "1")
+
+
 def _gpu(gpu: Any) -> str:
     return str(gpu.gpu_type) if gpu.count == 1 else f"{gpu.gpu_type}:{gpu.count}"
-
-
-def _as_given(found: list[str], given: list[str] | None) -> list[str]:
-    """`given` where it means the same: Modal answers in capitals, and without `:1`."""
-    same = given is not None and [name.upper().removesuffix(":1") for name in given] == [
-        name.upper().removesuffix(":1") for name in found
-    ]
-    return given if same and given is not None else found
 
 
 def _asked(value: int, limit: int, default: int, given: float | None, unit: int) -> Any:

@@ -17,6 +17,8 @@ _ENVIRONMENT = re.compile(r"(?!en-)[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", re.IGNORECAS
 _TAG = re.compile(r"[a-zA-Z0-9._-]{1,63}")
 _LABEL = re.compile(r"(?![0-9]+$)(?!-)[a-z0-9-]{1,63}(?<!-)")
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+# Of Linux, for one string of an environment: MAX_ARG_STRLEN, 32 pages (include/uapi/linux/binfmts.h).
+_LONGEST_VARIABLE = 131072
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 OUR_TAGS = "pilotlight."
@@ -91,13 +93,29 @@ def mount_path(path: str, value: str) -> Iterator[Failure]:
         )
 
 
-def variables(path: str, values: Any) -> Iterator[Failure]:
+def variables(path: str, values: Any, *, in_image: bool = True) -> Iterator[Failure]:
+    """Of an environment. One that is part of an image is a line of its Dockerfile. Values stay out of the text."""
     if not isinstance(values, dict):
         return
-    for key in values:
+    for key, value in values.items():
+        where = f"{path}.{key}"
         if not _VARIABLE.fullmatch(key):
+            yield Failure(where, f"{key!r} is no environment variable. Wanted: letters, digits and '_'")
+        if not isinstance(value, str):
+            continue
+        size = len(f"{key}={value}".encode(errors="surrogatepass")) + 1
+        if size > _LONGEST_VARIABLE:
             yield Failure(
-                f"{path}.{key}", f"{key!r} is no environment variable. Wanted: letters, digits and '_'"
+                where,
+                f"found {size} bytes. Wanted: at most {_LONGEST_VARIABLE} for a variable: no process starts with a longer "
+                "one. Fix: put it into a file of the source, or into a volume",
+            )
+        if "\0" in value:
+            yield Failure(where, "holds a NUL byte, which no environment variable can. Fix: remove it")
+        if in_image and ("\n" in value or "\r" in value):
+            yield Failure(
+                where,
+                "has several lines, and a variable of an image is one line of its Dockerfile. Fix: put it into a Secret",
             )
 
 
@@ -142,9 +160,9 @@ def gpu(path: str, value: str) -> Iterator[Failure]:
 
 
 def _no_gpu(kind: str, offered: list[str]) -> str:
-    known = load().gpus.get(kind)
+    known = next((gpu for name, gpu in load().gpus.items() if name.upper() == kind.upper()), None)
     if known is not None and known.modal_id is None:
-        return f"Modal does not offer {kind}: {known.modal_reason}. Wanted: one of {', '.join(offered)}"
+        return f"Modal does not offer {known.name}: {known.modal_reason}. Wanted: one of {', '.join(offered)}"
     near = [known.modal_id] if known is not None and known.modal_id else nearest(kind, offered, 2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"Modal's GPUs are {', '.join(offered)}"
     return f"{kind!r} is not a GPU of Modal. Fix: {hint}"

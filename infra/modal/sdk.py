@@ -36,7 +36,9 @@ class App(CustomResource):
     url: pulumi.Output[str | None]
     web_urls: pulumi.Output[Mapping[str, str]]
     function_ids: pulumi.Output[Mapping[str, str]]
+    image_ids: pulumi.Output[Mapping[str, str]]
     history: pulumi.Output[Sequence[Mapping[str, Any]]]
+    rollback_version: pulumi.Output[int | None]
     dashboard_url: pulumi.Output[str]
 
     def __init__(

@@ -37,7 +37,7 @@ class Secret(Named[SecretInputs, SecretState]):
     word = "secret"
 
     def check(self, ctx: CheckContext, inputs: SecretInputs) -> list[Failure]:
-        failures = [*super().check(ctx, inputs), *rules.variables("values", inputs.values)]
+        failures = [*super().check(ctx, inputs), *rules.variables("values", inputs.values, in_image=False)]
         if not ctx.known(inputs.values):
             return failures
         for key in inputs.values:

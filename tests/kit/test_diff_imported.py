@@ -3,6 +3,7 @@
 from infra.kit import Change, Model, prop
 from infra.kit.diff import diff
 from infra.kit.mark import HIDDEN
+from infra.kit.wire import Secret
 
 ENTRY = "pl-abcdefgh-abcdefghij-abcdefgh+nonce"
 
@@ -30,3 +31,25 @@ def test_once_declared_a_change_of_it_replaces() -> None:
 def test_an_object_of_ours_that_lacks_it_gets_it() -> None:
     (found,) = diff(Login, {"name": "a", HIDDEN: ENTRY}, {"name": "a", "password": "x", HIDDEN: ENTRY})
     assert found.text == "password"
+
+
+class Book(Model):
+    title: str = prop(desc="Title.")
+    shelf: str | None = prop(None, ignore=True, desc="Where it stands; the library never asks.")
+
+
+class Case(Model):
+    books: list[Book] = prop(desc="Books.")
+
+
+def test_fields_that_make_no_call_are_no_difference_of_an_imported_object_at_any_depth() -> None:
+    olds = {"books": [{"title": "a"}]}
+    news = {"books": [{"title": "a", "shelf": "x"}], HIDDEN: ENTRY}
+    assert diff(Case, olds, news) == []
+    (found,) = diff(Case, olds | {HIDDEN: ENTRY}, news)
+    assert (found.text, found.silent) == ("books[0].shelf", True)
+
+
+def test_what_is_secret_in_the_program_becomes_secret_in_the_state_after_an_import() -> None:
+    (found,) = diff(Login, {"name": "a"}, {"name": Secret("a"), HIDDEN: ENTRY})
+    assert (found.text, found.silent) == ("name", True)

@@ -133,6 +133,7 @@ class Engine:
                 await self._delete(name, old)
             return "replace"
         if not found.changed and not old.init_errors:
+            old.inputs = inputs  # as the engine does, which keeps the outputs
             return "same"
         await self._update(name, old, inputs, timeout)
         return "update"

@@ -11,6 +11,7 @@ from tests.kit.project import QUIETLY, TOOLCHAIN, kill, pulumi_cli
 from tests.localcloud.modal.running import TOKEN, RunningModal
 from tests.modal.stack import Stack, apps, provider
 
+APP = "pilotlight-modal:index:App"
 pytestmark = pytest.mark.xdist_group("engine")
 
 
@@ -90,3 +91,28 @@ def test_a_provider_killed_during_a_deployment_leaves_exactly_one_app(
     assert apps(modal) == [("search", 1)]
     assert len(modal.ask(lambda: list(modal.world.apps.values()))) == 1
     assert "3 unchanged" in stack.up()
+
+
+def test_after_an_import_the_next_preview_is_empty_and_the_program_counts_from_then_on(
+    stack: Stack, workspace: Callable[[str], RunningModal]
+) -> None:
+    modal = workspace("one")
+    app = "App('search', name='search', source='search', env=ENV, classes={'Search': {'web': {}}}, opts=opts)\n"
+    given = provider("one", modal) + f"opts = pulumi.ResourceOptions(provider=one)\n{app}"
+    stack.program(given.replace("ENV", "{'WORD': 'hello'}"))
+    stack.up()
+    (resource,) = stack.resources(APP)
+    stack.run("state", "delete", resource["urn"], "--yes")
+    one = resource["provider"].rsplit("::", 1)[0]
+    stack.run(
+        "import", APP, "search", resource["id"], "--provider", f"one={one}", "--yes", "--protect=false",
+        "--generate-code=false",
+    )  # fmt: skip
+    assert "3 unchanged" in stack.preview()
+    assert "3 unchanged" in stack.up()
+    (again,) = stack.resources(APP)
+    assert again["inputs"]["source"] == "search"
+    assert "3 unchanged" in stack.up()
+    stack.program(given.replace("ENV", "{'WORD': 'good day'}"))
+    assert "1 updated" in stack.up()
+    assert apps(modal) == [("search", 2)]
