@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from images.errors import ImageError
-from images.handler import HandlerInfo, inspect_handler
+from images.handler import inspect_handler
 
 if TYPE_CHECKING:
     from images.modal import ModalApp
 
 _HERE = Path(__file__).parent
 _RUNTIME = _HERE / "runtime" / "pilotlight_runtime"
-_OTHERS = {"runpod": ("modal_", "asgi"), "modal": ("runpod_",)}
-"""Parts of the runtime, by the start of their names, that only another cloud's workers need."""
+_OTHERS = {
+    "runpod": ("modal_", "pod_"),
+    "runpod-job": ("modal_", "runpod_", "asgi"),
+    "modal": ("runpod_", "pod_"),
+}
+"""Parts of the runtime, by the start of their names, that only another template's workers need."""
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
 _HANDLER_LIMIT_BYTES = 64 * 2**20
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
@@ -31,6 +35,9 @@ class Template:
     entry: str  # the file that the image starts, in /app
     requirements: Path  # what the cloud's side needs beside the handler's own packages
     module: bool = False  # one module that is named by its content, instead of files in an image
+    function: bool = (
+        False  # runs a function that it is told at its start: the directory needs no handler class
+    )
 
     @property
     def source(self) -> Path:
@@ -39,6 +46,9 @@ class Template:
 
 TEMPLATES: Mapping[str, Template] = {
     "runpod": Template("runpod", "runpod@1", "rp_handler.py", _HERE / "requirements-runpod.txt"),
+    "runpod-job": Template(
+        "runpod-job", "runpod-job@1", "job.py", _HERE / "requirements-runpod-job.txt", function=True
+    ),
     "modal": Template("modal", "modal@1", "app.py", _HERE / "requirements-modal.txt", module=True),
 }
 
@@ -65,10 +75,9 @@ def render(template: str, handler_dir: Path | str, options: RenderOptions | None
         from images.modal_module import render_module
 
         return render_module(handler_dir, options)
-    info = inspect_handler(handler_dir, options.entry)
-    files = {chosen.entry: _entry(chosen, info)}
+    files = {chosen.entry: _entry(chosen, Path(handler_dir), options)}
     files |= {f"pilotlight_runtime/{name}": data for name, data in runtime_files(template)}
-    for relative, path in handler_files(info.directory):
+    for relative, path in handler_files(Path(handler_dir)):
         files[f"handler/{relative}"] = path.read_bytes()
     return dict(sorted(files.items()))
 
@@ -102,7 +111,7 @@ def docker_context(template: str, handler_dir: Path | str, options: RenderOption
         "version": chosen.version,
         "entry": chosen.entry,
     }
-    files["Dockerfile"] = fill(f"{chosen.name}/Dockerfile.j2", values, finalize=str)
+    files["Dockerfile"] = fill("Dockerfile.j2", values, finalize=str)
     return dict(sorted(files.items()))
 
 
@@ -120,7 +129,10 @@ def runtime_files(template: str) -> Iterator[tuple[str, bytes]]:
             yield path.name, path.read_bytes()
 
 
-def _entry(template: Template, info: HandlerInfo) -> bytes:
+def _entry(template: Template, directory: Path, options: RenderOptions) -> bytes:
+    if template.function:
+        return fill(f"{template.name}/{template.entry}.j2", {"version": template.version}, finalize=ascii)
+    info = inspect_handler(directory, options.entry)
     values = {
         "version": template.version,
         "file": info.file,

@@ -27,9 +27,10 @@ class ImageMoved(PilotlightError):
 
 
 class Template(Enum):
-    """Whose workers the image is for."""
+    """What the image is for: workers of an endpoint on RunPod, or jobs in a pod."""
 
     RUNPOD = "runpod"
+    RUNPOD_JOB = "runpod-job"
 
 
 class Platform(Enum):
@@ -45,7 +46,16 @@ class ImageInputs(Model):
         change=Change.REPLACE, auto_name=True, desc="Repository in the registry, such as `me/search`."
     )
     handler: str = prop(ignore=True, desc="Directory with `model.py`, relative to the one with Pulumi.yaml.")
-    template: Template = prop(Template.RUNPOD, ignore=True, desc="Whose workers the image is for.")
+    template: Template = prop(
+        Template.RUNPOD,
+        ignore=True,
+        desc="What it is for: an endpoint's workers (runpod), or jobs (runpod-job).",
+    )
+    functions: list[str] = prop(
+        [],
+        ignore=True,
+        desc="`file.py:function` that a job's image must have; a handler class is not wanted then.",
+    )
     requirements: list[str] | None = prop(
         None,
         ignore=True,
@@ -187,7 +197,11 @@ def _complete(ctx: CheckContext, inputs: ImageInputs) -> bool:
         inputs.base,
         inputs.platform,
     )
-    lists = [*(inputs.requirements or [])] if ctx.known(inputs.requirements) else [UNKNOWN]
+    lists = [
+        value
+        for given in (inputs.requirements or [], inputs.functions)
+        for value in (given if ctx.known(given) else [UNKNOWN])
+    ]
     maps = [
         value
         for given in (inputs.env, inputs.files)
@@ -201,6 +215,7 @@ def _recipe(root: Path | None, inputs: ImageInputs) -> Recipe:
         root,
         handler=inputs.handler,
         template=inputs.template.value,
+        functions=inputs.functions,
         packages=inputs.requirements,
         packages_file=inputs.requirements_file,
         python=inputs.python,

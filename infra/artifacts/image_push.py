@@ -35,7 +35,7 @@ class Builder:
         return build.assemble(
             base,
             [layer for layer in ours if layer is not None],
-            entrypoint=["python3", "-u", "/app/rp_handler.py"],
+            entrypoint=["python3", "-u", f"/app/{recipe.entry}"],
             env={
                 **recipe.env,
                 "PYTHONPATH": f"/app:/{wheels.SITE}",

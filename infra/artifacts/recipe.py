@@ -1,8 +1,9 @@
 """What an image is made of, read from this disk: the inputs of a build, their hash, and what is wrong with them."""
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ class Recipe:
         return str(_template(self.template).version)
 
     @property
+    def entry(self) -> str:
+        """The file in `/app` that the image starts."""
+        return str(_template(self.template).entry)
+
+    @property
     def packages_key(self) -> str:
         return key_of("packages", BUILDER, self.packages, self.python, "linux/amd64", _byte_code(self.python))
 
@@ -57,6 +63,7 @@ def read(
     template: str,
     packages: list[str] | None,
     packages_file: str | None,
+    functions: Sequence[str] = (),
     python: str | None,
     base: str | None,
     env: dict[str, str],
@@ -65,7 +72,7 @@ def read(
     """Everything that is wrong is in `problems`, as (input in wire form, reason)."""
     directory = resolve(root, handler)
     made = Recipe(directory, template, python or running_python(), base, env)
-    _read_handler(made)
+    _read_handler(made, functions)
     made.extra = extra_files({target: resolve(root, source) for target, source in files.items()})
     made.problems += [("files", problem) for problem in made.extra.problems]
     made.packages, _ = requirements.read(_template(template).requirements)
@@ -82,14 +89,25 @@ def running_python() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _read_handler(made: Recipe) -> None:
+def _read_handler(made: Recipe, functions: Sequence[str]) -> None:
     from images.errors import ImageError
+    from images.function import inspect_function
     from images.handler import inspect_handler
 
-    try:
-        inspect_handler(made.handler)
-    except ImageError as error:
-        made.problems += [("handler", problem) for problem in error.problems]
+    reads: list[tuple[str, Callable[[], object]]] = [
+        (f"functions[{index}]", partial(inspect_function, made.handler, function))
+        for index, function in enumerate(functions)
+    ]
+    if not _template(made.template).function:
+        reads.append(("handler", partial(inspect_handler, made.handler)))
+    elif not made.handler.is_dir():
+        made.problems.append(("handler", f"{made.handler} is no directory. Wanted: one with the job's code"))
+        return
+    for path, read_it in reads:
+        try:
+            read_it()
+        except ImageError as error:
+            made.problems += [(path, problem) for problem in error.problems]
     if made.handler.is_dir():
         made.tree = handler_tree(made.handler)
         made.problems += [("handler", problem) for problem in made.tree.problems]

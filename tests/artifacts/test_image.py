@@ -172,6 +172,26 @@ def test_what_is_in_the_image(tmp_path: Path, root: Path) -> None:
     run(body())
 
 
+def test_a_jobs_image_runs_functions_and_needs_no_handler_class(tmp_path: Path, root: Path) -> None:
+    async def body() -> None:
+        async with running(tmp_path, root) as (up, server):
+            (root / "job").mkdir()
+            (root / "job" / "train.py").write_text("def train(steps): ...\n")
+            image = Entry(urn("Image"))
+            wish = given(handler="job", template="runpod-job", functions=["train.py:train"])
+            await up.up(image, wish)
+            config, files = await contents(server, image.outputs["digest"])
+            assert config["config"]["Entrypoint"] == ["python3", "-u", "/app/job.py"]
+            assert config["config"]["Labels"]["dev.pilotlight.template"] == "runpod-job@1"
+            assert "app/handler/train.py" in files
+            assert "app/pilotlight_runtime/pod_entry.py" in files
+            assert not {name for name in files if "runpod_" in name or name.startswith("opt/")}
+            failures = await up.failures(urn("Image"), {**wish, "functions": ["train.py:tune"]})
+            assert "no function tune" in failures["functions[0]"][0]
+
+    run(body())
+
+
 @pytest.mark.usefixtures("small_template")
 def test_the_same_input_makes_the_same_digest_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

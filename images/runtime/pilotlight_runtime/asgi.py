@@ -4,6 +4,8 @@ The answer is `{"output": ...}` with status 200, or `{"error": "..."}` with 400 
 `Accept: text/event-stream` each value that `predict` yields is an event as soon as it is there.
 """
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -18,8 +20,11 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Asgi:
-    def __init__(self, calls: Calls) -> None:
+    """With `at_once`, further requests wait for one of those to end."""
+
+    def __init__(self, calls: Calls, *, at_once: int | None = None) -> None:
         self._calls = calls
+        self._slots = None if at_once is None else asyncio.Semaphore(at_once)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,10 +47,11 @@ class Asgi:
         except ValueError as error:
             await _answer(send, 400, {"error": str(error)})
             return
-        if _accepts_events(scope):
-            await self._events(request, send)
-        else:
-            await _answer(send, *await self._outcome(request))
+        async with self._slots or contextlib.nullcontext():
+            if _accepts_events(scope):
+                await self._events(request, send)
+            else:
+                await _answer(send, *await self._outcome(request))
 
     async def _outcome(self, request: Any) -> tuple[int, Any]:
         try:

@@ -80,11 +80,20 @@ def is_truss(cls: type[Any]) -> bool:
 
 class Calls:
     """Runs `predict`. A plain one runs in this thread when one request runs at a time (as `load` did: some libraries
-    keep state per thread); with more at once each runs in a thread of a pool, and the event loop stays free."""
+    keep state per thread); with more at once, or a `pool` given, each runs in a thread of a pool, and the event loop
+    stays free."""
 
-    def __init__(self, model: Any, directory: Path, *, concurrency: int, streams: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        directory: Path,
+        *,
+        concurrency: int,
+        streams: bool,
+        pool: ThreadPoolExecutor | None = None,
+    ) -> None:
         self._model, self._directory = model, directory
-        self._pool = ThreadPoolExecutor(concurrency, "predict") if concurrency > 1 else None
+        self._pool = pool or (ThreadPoolExecutor(concurrency, "predict") if concurrency > 1 else None)
         self.streams = streams or _yields(model.predict)
 
     async def answer(self, request: Any) -> dict[str, Any]:

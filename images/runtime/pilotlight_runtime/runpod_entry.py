@@ -1,11 +1,13 @@
-"""A RunPod worker from start to first job: what can overlap does."""
+"""A RunPod worker from start to first request: what can overlap does."""
 
 import os
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .contract import Calls, import_class, load
 from .errors import StartError
@@ -13,42 +15,86 @@ from .phases import Phases
 from .runpod_sdk import import_sdk, serve
 from .startup import Background, concurrency, staged_weights, timed
 
+if TYPE_CHECKING:
+    from .weights import Weights
+
+
+@dataclass(frozen=True)
+class Handler:
+    """The user's class: where it is, and what was read of it when the image was made."""
+
+    directory: Path
+    file: str
+    class_name: str
+    streams: bool
+    config: dict[str, Any]
+
 
 def main(directory: str, file: str, class_name: str, streams: bool, config: dict[str, Any]) -> None:
-    """Load the model and serve. The weights come and the SDK is imported in threads, while this one, where libraries
-    expect to be, imports the user's code. A worker that cannot start says why and exits with status 1."""
+    """Load the model and serve: jobs of a queue, or with the argument `http` the requests of a load balancer. A worker
+    that cannot start says why and exits with status 1."""
+    handler = Handler(Path(directory), file, class_name, streams, config)
     phases = Phases()
+    serving = _http if sys.argv[1:] == ["http"] else _queue
     try:
-        runpod, calls, at_once = _start(phases, Path(directory), file, class_name, streams, config)
+        serve_forever = serving(phases, handler, concurrency())
     except StartError as error:
         _die(phases, error)
     phases.ready()
-    serve(runpod, _handler(calls), at_once)
+    serve_forever()
 
 
-def _start(
-    phases: Phases, directory: Path, file: str, class_name: str, streams: bool, config: dict[str, Any]
-) -> tuple[Any, Calls, int]:
-    at_once = concurrency()
+def _queue(phases: Phases, handler: Handler, at_once: int) -> Callable[[], None]:
+    """The weights come and the SDK is imported in threads, while this one, where libraries expect to be, imports the
+    user's code."""
     os.environ.setdefault("RUNPOD_LOG_LEVEL", "INFO")  # the SDK's default, DEBUG, logs every request's output
     sdk, weights = Background(import_sdk), Background(staged_weights)
     try:
-        cls, seconds = timed(lambda: import_class(directory, file, class_name))
+        cls, seconds = _class(handler)
     except StartError as error:
         if "partially initialized module" not in str(error):
             raise
         sdk.wait()  # two threads met in one package's circular import: go one after the other
-        cls, seconds = timed(lambda: import_class(directory, file, class_name))
+        cls, seconds = _class(handler)
+    model = _loaded(phases, handler, cls, seconds, weights)
+    calls = Calls(model, handler.directory, concurrency=at_once, streams=handler.streams)
+    runpod = _sdk(sdk)
+    phases.report("import", sdk.seconds)
+    return lambda: serve(runpod, _handler(calls), at_once)
+
+
+def _http(phases: Phases, handler: Handler, at_once: int) -> Callable[[], None]:
+    """`predict` runs in threads, so that the balancer gets an answer about health meanwhile; with one request at a
+    time in the very thread that ran `load`."""
+    from .asgi import Asgi
+    from .runpod_http import Doors
+    from .runpod_http import serve as serve_http
+
+    doors, weights = Doors(os.environ), Background(staged_weights)
+    cls, seconds = _class(handler)
+    pool = ThreadPoolExecutor(at_once, "predict")
+    if at_once == 1:
+        model = pool.submit(_loaded, phases, handler, cls, seconds, weights).result()
+    else:
+        model = _loaded(phases, handler, cls, seconds, weights)
+    calls = Calls(model, handler.directory, concurrency=at_once, streams=handler.streams, pool=pool)
+    return lambda: serve_http(doors, Asgi(calls, at_once=at_once))
+
+
+def _class(handler: Handler) -> tuple[type[Any], float]:
+    return timed(lambda: import_class(handler.directory, handler.file, handler.class_name))
+
+
+def _loaded(
+    phases: Phases, handler: Handler, cls: type[Any], seconds: float, weights: "Background[Weights | None]"
+) -> Any:
     staged = weights.result()
     if staged is not None:
         phases.report("weights", weights.seconds, bytes=staged.size_bytes, fetched=staged.fetched_bytes)
-    path = directory if staged is None else staged.directory
-    model, more = timed(lambda: load(cls, path, config, directory))
+    path = handler.directory if staged is None else staged.directory
+    model, more = timed(lambda: load(cls, path, handler.config, handler.directory))
     phases.report("load", seconds + more)
-    calls = Calls(model, directory, concurrency=at_once, streams=streams)
-    runpod = _sdk(sdk)
-    phases.report("import", sdk.seconds)
-    return runpod, calls, at_once
+    return model
 
 
 def _sdk(sdk: Background[Any]) -> Any:
