@@ -23,6 +23,8 @@ class Run:
     seconds: int
     on_gpu: bool
     usd_per_second: Decimal
+    gpu_type_id: str | None = None
+    gpu_count: int = 0
 
     def seconds_between(self, start: float, end: float) -> Decimal:
         overlap = min(end, self.started_at + self.seconds) - max(start, self.started_at)
@@ -103,4 +105,13 @@ class SqlMeter:
         # Times are floats: 3.0000001 s is three seconds, not four.
         seconds = math.ceil(round(max(0.0, stopped_at - started_at), 3))
         price = self.price(gpu_type_id, gpu_count, vcpu)
-        return Run(endpoint_id, worker_id, started_at, seconds, gpu_type_id is not None, price)
+        return Run(
+            endpoint_id,
+            worker_id,
+            started_at,
+            seconds,
+            gpu_type_id is not None,
+            price,
+            gpu_type_id,
+            gpu_count,
+        )

@@ -15,7 +15,7 @@ from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 
-from . import apps, calls, containers, data, images, rpc
+from . import accounts, apps, calls, containers, data, images, rpc
 from . import web as front
 from .images.store import Registry
 from .model import FunctionRecord
@@ -64,6 +64,7 @@ class LocalModal:
             calls.rpcs(world),
             containers.rpcs(world),
             self._data.rpcs(),
+            accounts.rpcs(world),
         ]
         await rpc.serve(world, rooms, grpc)
         self.fleet.open()

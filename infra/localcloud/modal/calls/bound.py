@@ -44,6 +44,11 @@ def refresh(world: World, base: FunctionRecord) -> list[FunctionRecord]:
     ]
 
 
+def options_of(world: World, function_id: str) -> api_pb2.FunctionOptions:
+    """What a bound function was bound to, besides its parameters."""
+    return api_pb2.FunctionOptions.FromString(base64.b64decode(_options(world).get(function_id, "")))
+
+
 def _options(world: World) -> Namespace:
     return world.kv("bound")
 

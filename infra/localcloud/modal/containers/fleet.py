@@ -16,6 +16,7 @@ from infra.localcloud.modal.containers.logs import Logs
 from infra.localcloud.modal.containers.platform import Platform, Starter, Turns
 from infra.localcloud.modal.containers.pool import Pool
 from infra.localcloud.modal.containers.start import ProcessStarter
+from infra.localcloud.modal.containers.tally import Tally
 from infra.localcloud.modal.model import FunctionRecord, LogFilter, LogLine, StatsView, TaskView
 from infra.localcloud.modal.world import World
 from infra.localcloud.runpod.model import Usage
@@ -45,6 +46,7 @@ class LocalFleet:
         self.book = Book()
         self.changed = Waiters(self.timers)
         self.journal = Journal(world, self.timers)
+        self.tally = Tally()
         self._pools: dict[str, Pool] = {}
         self._expiries: dict[str, Timer] = {}
         self._past: deque[Container] = deque(maxlen=PAST_TASKS)
@@ -60,6 +62,7 @@ class LocalFleet:
             logs=self._logs,
             starter=starter or ProcessStarter(world, self._logs),
             turns=turns or Turns(),
+            tally=self.tally,
             finished=self._finished,
             ended=self._ended,
             boot_delay=lambda record: boot_delay(record) if boot_delay and real.cold_start == "real" else 0.0,
@@ -86,7 +89,7 @@ class LocalFleet:
     def usage(self) -> list[Usage]:
         """What runs now, as if it ended now."""
         now = self.world.clock.now()
-        return [metering.usage(container, now) for container in self._living() if container.started_at]
+        return [metering.usage(container, now) for container in self.living() if container.started_at]
 
     # As other rooms use it (see `model.Fleet`)
 
@@ -122,7 +125,7 @@ class LocalFleet:
         return sorted(chosen, key=lambda view: view.enqueued_at)
 
     def task(self, task_id: str) -> TaskView | None:
-        for container in (*self._living(), *self._past):
+        for container in (*self.living(), *self._past):
             if container.id == task_id:
                 return container.view()
         return None
@@ -199,6 +202,7 @@ class LocalFleet:
 
     def _ended(self, container: Container) -> None:
         self._past.append(container)
+        self.tally.container(container)
         if container.started_at:
             self.world.meter.record(metering.usage(container, container.stopped_at))
         self._logs.of(container.record.app_id).wake()
@@ -208,7 +212,7 @@ class LocalFleet:
             self.world.meter.record(usage)
         self.timers.after(BILL_S, self._bill)
 
-    def _living(self) -> list[Container]:
+    def living(self) -> list[Container]:
         return [item for pool in self._pools.values() for item in pool.crew.containers.values()]
 
 

@@ -39,24 +39,31 @@ def with_modal(others: Price) -> Price:
     """A meter's price list that knows Modal's containers beside the workers of others."""
 
     def price(gpu_type_id: str | None, gpu_count: int, vcpu: int) -> Decimal:
-        if gpu_type_id is None or not gpu_type_id.startswith(f"{PREFIX}:"):
+        if not of_modal(gpu_type_id):
             return others(gpu_type_id, gpu_count, vcpu)
-        _, gpu, milli_cpu, memory_mb = gpu_type_id.split(":")
-        return usd_per_second(gpu, gpu_count, int(milli_cpu), int(memory_mb))
+        return sum(usd_per_second(str(gpu_type_id), gpu_count).values(), Decimal(0))
 
     return price
 
 
+def of_modal(gpu_type_id: str | None) -> bool:
+    return gpu_type_id is not None and gpu_type_id.startswith(f"{PREFIX}:")
+
+
 @cache
-def usd_per_second(gpu: str, gpu_count: int, milli_cpu: int, memory_mb: int) -> Decimal:
-    """A GPU type that the price book lacks costs nothing here."""
+def usd_per_second(gpu_type_id: str, gpu_count: int) -> dict[str, Decimal]:
+    """What a container with this key (see `usage`) costs, by resource. A GPU type that the price book lacks costs
+    nothing here."""
     prices = catalog.load().prices()
-    hourly = prices.usd_per_core_hour("modal") * milli_cpu / 1000
-    hourly += prices.usd_per_gib_hour("modal") * memory_mb / 1024
+    _, gpu, milli_cpu, memory_mb = gpu_type_id.split(":")
+    found = {
+        "CPU": prices.usd_per_core_hour("modal") * int(milli_cpu) / 1000 / 3600,
+        "Memory": prices.usd_per_gib_hour("modal") * int(memory_mb) / 1024 / 3600,
+    }
     if gpu and gpu_count:
         with suppress(catalog.UnknownGpu, catalog.PriceMissing):
-            hourly += prices.usd_per_gpu_hour("modal", _class_of(gpu)) * gpu_count
-    return hourly / 3600
+            found[f"GPU {gpu}"] = prices.usd_per_gpu_hour("modal", _class_of(gpu)) * gpu_count / 3600
+    return found
 
 
 def _class_of(gpu: str) -> str:

@@ -15,6 +15,7 @@ from infra.localcloud.modal.calls.book import Book, FunctionCall
 from infra.localcloud.modal.calls.journal import Journal
 from infra.localcloud.modal.containers.container import Container
 from infra.localcloud.modal.containers.logs import Logs
+from infra.localcloud.modal.containers.tally import Tally
 from infra.localcloud.modal.model import FunctionRecord
 from infra.localcloud.modal.world import World
 
@@ -46,6 +47,7 @@ class Platform:
     logs: Logs
     starter: Starter
     turns: "Turns"
+    tally: Tally
     finished: Callable[[FunctionCall], None]  # a call has all its results
     ended: Callable[[Container], None]  # nothing of it runs any more
     boot_delay: Callable[[FunctionRecord], float]  # seconds that a machine and the image take to come

@@ -262,6 +262,7 @@ class Pool:
         if (timer := self.resting.pop(item.id, None)) is not None:
             timer.cancel()
         item.finish(result, data_format, self._platform.clock.now())
+        self._platform.tally.input(item)
         self._platform.journal.touch(item)
         self._platform.changed.wake(item.call.id)
         if item.call.done:

@@ -1,12 +1,13 @@
 """Cron expressions of five fields: when they come next. Pure; times are seconds since the epoch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-DAYS = "sun mon tue wed thu fri sat".split()
-FIELDS = (
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+FIELDS: tuple[tuple[str, int, int, Sequence[str]], ...] = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day of month", 1, 31, ()),
@@ -87,7 +88,7 @@ def parse(text: str, timezone: str = "UTC") -> Cron:
     return cron
 
 
-def _field(word: str, name: str, low: int, high: int, names: tuple[str, ...] | list[str]) -> frozenset[int]:
+def _field(word: str, name: str, low: int, high: int, names: Sequence[str]) -> frozenset[int]:
     values: set[int] = set()
     for part in word.split(","):
         span, stepped, step_text = part.partition("/")
@@ -107,7 +108,7 @@ def _field(word: str, name: str, low: int, high: int, names: tuple[str, ...] | l
     return frozenset(values)
 
 
-def _number(text: str, low: int, names: tuple[str, ...] | list[str]) -> int | None:
+def _number(text: str, low: int, names: Sequence[str]) -> int | None:
     if text in names:
         return names.index(text) + low
     return int(text) if text.isdigit() else None

@@ -28,14 +28,19 @@ async def answer(
         url = URL(f"{target}?{query}" if query else target, encoded=True)
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+            began = fleet.world.clock.now()
+            status = 502
             try:
-                if is_websocket(request):
-                    return await _socket(session, request, url)
-                return await _request(session, request, url)
+                send = _socket if is_websocket(request) else _request
+                response = await send(session, request, url)
+                status = response.status
+                return response
             except aiohttp.ClientConnectionError as error:
                 raise web.HTTPBadGateway(
                     text=f"modal-http: container {container.id} does not answer: {error}\n"
                 ) from None
+            finally:
+                fleet.tally.request(container, began, status, fleet.world.clock.now())
 
 
 @asynccontextmanager

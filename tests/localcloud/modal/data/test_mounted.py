@@ -4,7 +4,7 @@ import pytest
 
 from infra.localcloud.core import namespace
 from infra.localcloud.modal.model import LogFilter
-from tests.localcloud.modal.data.conftest import WholeModal
+from tests.localcloud.modal.whole import WholeModal
 
 pytestmark = [
     pytest.mark.xdist_group("modal-data"),

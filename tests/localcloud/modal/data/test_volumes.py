@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from modal_proto import api_pb2
 
-from tests.localcloud.modal.data.conftest import WholeModal
+from tests.localcloud.modal.whole import WholeModal
 
 pytestmark = pytest.mark.xdist_group("modal-data")
 

@@ -117,7 +117,7 @@ def test_a_period_counts_from_the_deployment(schedule: api_pb2.Schedule, now: st
 
 
 def test_a_period_that_is_too_short_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 second, not 0.5"):
+    with pytest.raises(ValueError, match=r"at least 1 second, not 0\.5"):
         check(period(seconds=0.5))
     with pytest.raises(ValueError, match="at least 1 second, not 0"):
         check(period())
