@@ -4,15 +4,28 @@
 """
 
 from infra.catalog.loader import Catalog, UnknownGpu, load
-from infra.catalog.model import Capability, CpuFlavor, DataCenter, GpuClass, Limit, RunpodSelection
+from infra.catalog.model import (
+    Alternative,
+    Capability,
+    ColdStartFact,
+    CpuFlavor,
+    DataCenter,
+    GpuClass,
+    Hardware,
+    Limit,
+    RunpodSelection,
+)
 from infra.catalog.prices import Price, PriceBook, PriceMissing
 
 __all__ = [
+    "Alternative",
     "Capability",
     "Catalog",
+    "ColdStartFact",
     "CpuFlavor",
     "DataCenter",
     "GpuClass",
+    "Hardware",
     "Limit",
     "Price",
     "PriceBook",

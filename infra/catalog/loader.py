@@ -5,12 +5,24 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from infra.catalog.model import Capability, CpuFlavor, DataCenter, GpuClass, Limit, RunpodSelection, squeeze
+from infra.catalog import behaviour
+from infra.catalog.model import (
+    Alternative,
+    Capability,
+    ColdStartFact,
+    CpuFlavor,
+    DataCenter,
+    GpuClass,
+    Hardware,
+    Limit,
+    RunpodSelection,
+    squeeze,
+)
 from infra.catalog.prices import PriceBook
 from infra.spec.errors import PilotlightError
 from infra.spec.nearest import nearest
 
-CURRENT_PRICE_BOOK = "2026-11"
+CURRENT_PRICE_BOOK = "market-2026-11"
 
 
 class UnknownGpu(PilotlightError):
@@ -130,6 +142,33 @@ class Catalog:
     def limit(self, cloud: str, name: str) -> Limit:
         return self.limits[(cloud, name)]
 
+    def hardware(self, gpu: str) -> Hardware | None:
+        """What a card of this class can do; None where there are no figures that we trust."""
+        return self._hardware.get(self.gpu(gpu).name)
+
+    def cold_start(self, cloud: str, phase: str) -> ColdStartFact | None:
+        """`phase`: "acquire", "image", "weights", "load", "load_cpu", "load_llm", "snapshot", "flashboot"."""
+        return self._cold_starts.get((cloud, phase))
+
+    def assumed_size_gb(self, what: str) -> float:
+        """What stands in for an undeclared size ("image", "weights"), in 10^9 bytes."""
+        return float(self._cold_start_file["defaults"][f"{what}_gb"])
+
+    @property
+    def observed_cold_starts(self) -> list[dict[str, Any]]:
+        """Whole cold starts as others saw them: {cloud, what, range_s, source}."""
+        return list(self._cold_start_file["observed"])
+
+    @cached_property
+    def scaler_defaults(self) -> dict[str, dict[str, Any]]:
+        """By cloud: how it adds, removes and bills workers."""
+        return _read(self._root / "scaler_defaults.yaml")
+
+    @cached_property
+    def alternatives(self) -> list[Alternative]:
+        """Other places to run a model, to compare against."""
+        return behaviour.alternatives(_read(self._root / "alternatives.yaml"))
+
     @cached_property
     def cpu_flavors(self) -> dict[str, CpuFlavor]:
         data = _read(self._root / "cpus.yaml")
@@ -163,6 +202,18 @@ class Catalog:
     @cached_property
     def price_books(self) -> list[str]:
         return sorted(file.stem for file in (self._root / "prices").glob("*.yaml"))
+
+    @cached_property
+    def _hardware(self) -> dict[str, Hardware]:
+        return behaviour.hardware(_read(self._root / "hardware.yaml"))
+
+    @cached_property
+    def _cold_start_file(self) -> dict[str, Any]:
+        return _read(self._root / "cold_starts.yaml")
+
+    @cached_property
+    def _cold_starts(self) -> dict[tuple[str, str], ColdStartFact]:
+        return behaviour.cold_starts(self._cold_start_file)
 
     @cached_property
     def _gpu_aliases(self) -> dict[str, GpuClass]:

@@ -101,3 +101,49 @@ class DataCenter:
 def squeeze(type_id: str) -> str:
     """A GPU type id with single spaces: the API has been seen to write some with two."""
     return " ".join(type_id.split())
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One card: memory bandwidth and host link in GB/s, dense TFLOP/s (`fp8_tflops` 0 = no fp8 units). `measured`:
+    silicon measurements of this card went into the speed model."""
+
+    gpu: str
+    bandwidth_gb_s: float
+    bf16_tflops: float
+    fp8_tflops: float
+    host_link_gb_s: float
+    measured: bool
+
+
+@dataclass(frozen=True)
+class ColdStartFact:
+    """One phase of a cold start: seconds, or a rate that bytes are divided by; p95 is the slow end. None = not of
+    this kind. `factor`s multiply other phases (snapshots)."""
+
+    cloud: str
+    phase: str
+    p50_s: float | None
+    p95_s: float | None
+    p50_gb_per_s: float | None
+    p95_gb_per_s: float | None
+    p50_factor: float | None
+    p95_factor: float | None
+    hit_rate: float | None
+    billed: bool
+    note: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another place to run a model. `usd_per_gpu_hour` None: no dated public price was read."""
+
+    id: str
+    name: str
+    good_for: str
+    watch: str
+    usd_per_gpu_hour: str | None
+    source: str
+    date: str

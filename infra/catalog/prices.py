@@ -1,7 +1,8 @@
 """A price book: what a cloud charges at one date, as exact decimals."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -25,12 +26,16 @@ class Price:
 
 
 class PriceBook:
-    """Prices in USD. `kind` is "serverless", "pod_secure" or "pod_community"."""
+    """Prices in USD. `kind` is "serverless", "pod_secure" or "pod_community"; "vm" for the cloud "traditional"."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
         self.name = str(data["book"])
         self.as_of = str(data["as_of"])
+
+    def age_days(self, today: date) -> int:
+        """Days since the prices were looked at."""
+        return (today - date.fromisoformat(self.as_of)).days
 
     def gpu(self, cloud: str, gpu: str, kind: str = "serverless") -> Price:
         """Per GPU and hour. Raises PriceMissing, naming what the book does have."""
@@ -85,6 +90,20 @@ class PriceBook:
     def multiplier(self, cloud: str, name: str) -> Decimal:
         """A factor on compute prices ("region_broad", "region_narrow", "non_preemptible"); 1 where there is none."""
         return Decimal(self._data["multipliers"].get(cloud, {}).get(name, "1"))
+
+    def region_multiplier(self, cloud: str, regions: Iterable[str]) -> Decimal:
+        """The dearest of the regions' factors; 1 for anywhere. A region that is not known to be broad is narrow."""
+        broad = set(self._data["multipliers"].get(cloud, {}).get("broad_regions", ()))
+        names = ("region_broad" if region in broad else "region_narrow" for region in regions)
+        return max((self.multiplier(cloud, name) for name in names), default=Decimal(1))
+
+    def object_storage(self, store: str, kind: str) -> Price:
+        """`store`: "s3" or "r2". `kind`: "gb_month", "class_a" and "class_b" (a million requests), "egress" (a GB)."""
+        table = self._section("object_storage", store)
+        if kind not in table:
+            raise PriceMissing(f"price book {self.name} has no {kind} price for {store}")
+        source = self._data["sources"][table["source"]]
+        return Price(Decimal(table[kind]), kind, str(source["name"]), str(source["date"]))
 
     def _section(self, section: str, cloud: str) -> Mapping[str, Any]:
         table: Mapping[str, Any] | None = self._data[section].get(cloud)

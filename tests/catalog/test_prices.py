@@ -87,10 +87,10 @@ def test_what_is_not_sold_is_named_with_what_is() -> None:
     with pytest.raises(PriceMissing, match="pod_secure"):
         market.usd_per_gpu_hour("modal", "L4", "pod_secure")
     with pytest.raises(PriceMissing, match="cpu"):
-        catalog.prices("seed-2026").usd_per_vcpu_hour("modal")
+        catalog.prices("seed-2026").usd_per_vcpu_hour("runpod")
 
 
 def test_an_unknown_book_names_those_that_exist() -> None:
     with pytest.raises(PilotlightError) as caught:
         catalog.prices("2031-01")
-    assert caught.value.wanted == "one of: 2026-11, seed-2026"
+    assert caught.value.wanted == "one of: market-2026-11, seed-2026"
