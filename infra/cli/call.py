@@ -12,6 +12,10 @@ class CallError(PilotlightError):
     """The request could not be made, or the handler failed."""
 
 
+class HandlerError(CallError):
+    """The handler got the request and failed."""
+
+
 def add_commands(subparsers: Any) -> None:
     parser = subparsers.add_parser("call", help="send a request to an endpoint of a stack")
     parser.add_argument("name", help="the endpoint's name, as the program declares it")

@@ -1,5 +1,6 @@
 """The caller's side of RunPod's job API: submit, wait with progress, give back the output."""
 
+import contextlib
 import json
 import os
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.cli.call import CallError
+from infra.cli.call import CallError, HandlerError
 from infra.cli.http import is_local, opener
 from infra.kit.local import read_cloud
 
@@ -29,10 +30,47 @@ def call(
     clock: Callable[[], float] = time.monotonic,
 ) -> Any:
     """Send `request` to the endpoint whose `url` is `…/v2/<id>/runsync`, and return the handler's output."""
+    job = outcome(url, request, root=root, stack=stack, timeout_s=timeout_s, progress=progress, clock=clock)
+    return job.get("output")
+
+
+def outcome(
+    url: str,
+    request: dict[str, Any],
+    *,
+    root: Path,
+    stack: str,
+    timeout_s: float,
+    progress: Callable[[str, float], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """As `call`, but the whole finished job: `output`, `delayTime`, `executionTime` (ms), `workerId`.
+
+    What `progress` raises ends the wait. A job that is not waited for any more is cancelled.
+    """
     url = url.removesuffix("/runsync")
     key = _key_for(url, root, stack)
-    started = clock()
     job = _send(f"{url}/run", key, {"input": request})
+    try:
+        job = _finished(url, key, job, timeout_s, progress, clock)
+    except BaseException:
+        with contextlib.suppress(CallError):
+            _send(f"{url}/cancel/{job['id']}", key, {})
+        raise
+    if job.get("status") != "COMPLETED":
+        raise HandlerError(f"the job ended as {job.get('status')}: {_reason(job.get('error'))}")
+    return job
+
+
+def _finished(
+    url: str,
+    key: str,
+    job: dict[str, Any],
+    timeout_s: float,
+    progress: Callable[[str, float], None],
+    clock: Callable[[], float],
+) -> dict[str, Any]:
+    started = clock()
     job_id = job["id"]
     failing_since: float | None = None
     while job.get("status") in _PENDING:
@@ -44,10 +82,8 @@ def call(
         elif phase is FAILING and failing_since is None:
             failing_since = elapsed
         if elapsed > timeout_s:
-            _send(f"{url}/cancel/{job_id}", key, {})
             raise CallError(f"no answer after {elapsed:.0f} s: {phase}; the job is cancelled")
         if failing_since is not None and elapsed - failing_since > _FAILING_LIMIT_S:
-            _send(f"{url}/cancel/{job_id}", key, {})
             raise CallError(
                 f"no worker of the endpoint gets ready: they have failed for {elapsed - failing_since:.0f} s; "
                 "the job is cancelled",
@@ -56,9 +92,7 @@ def call(
         # a long poll: it returns as soon as the job ends, so an answer is never late
         job = _send(f"{url}/status-sync/{job_id}?wait=1000", key, None)
     progress("", clock() - started)
-    if job.get("status") != "COMPLETED":
-        raise CallError(f"the job ended as {job.get('status')}: {_reason(job.get('error'))}")
-    return job.get("output")
+    return job
 
 
 STARTING = "a worker is starting"

@@ -6,12 +6,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.cli.call import CallError
+from infra.cli.call import CallError, HandlerError
 from infra.cli.http import is_local, opener
 from infra.kit.local import read_cloud
 
@@ -25,9 +25,13 @@ def call(
     timeout_s: float,
     progress: Callable[[str, float], None],
     clock: Callable[[], float] = time.monotonic,
+    environ: Mapping[str, str] = os.environ,
 ) -> Any:
-    """Send `{"input": request}` to the endpoint at `url` and return the handler's output."""
-    key, secret = _proxy_token(url, root, stack)
+    """Send `{"input": request}` to the endpoint at `url` and return the handler's output.
+
+    What `progress` raises ends the wait.
+    """
+    key, secret = _proxy_token(url, root, stack, environ)
     headers = {"Content-Type": "application/json", "Modal-Key": key, "Modal-Secret": secret}
     outgoing = urllib.request.Request(url, data=json.dumps({"input": request}).encode(), headers=headers)
     answers: list[Any] = []
@@ -42,7 +46,7 @@ def call(
     if isinstance(answer, CallError):
         raise answer
     if "error" in answer:
-        raise CallError(f"the handler failed: {_reason(answer['error'])}")
+        raise HandlerError(f"the handler failed: {_reason(answer['error'])}")
     return answer.get("output")
 
 
@@ -70,7 +74,7 @@ def _reason(error: Any) -> str:
     return str(error)
 
 
-def _proxy_token(url: str, root: Path, stack: str) -> tuple[str, str]:
+def _proxy_token(url: str, root: Path, stack: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """The proxy auth token that belongs to `url`: the local cloud's for this machine, the workspace's for Modal."""
     if is_local(url):
         cloud = read_cloud(root)
@@ -80,7 +84,7 @@ def _proxy_token(url: str, root: Path, stack: str) -> tuple[str, str]:
                 fix=f"run `pilotlight cloud up`, then `pulumi up -s {stack}`",
             )
         return cloud.modal.token_id, cloud.modal.token_secret
-    key, secret = os.environ.get("MODAL_KEY"), os.environ.get("MODAL_SECRET")
+    key, secret = environ.get("MODAL_KEY"), environ.get("MODAL_SECRET")
     if not key or not secret:
         raise CallError(
             "no proxy auth token for Modal",
