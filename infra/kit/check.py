@@ -70,6 +70,7 @@ async def check(
     news = {key: value for key, value in news.items() if not key.startswith("__")}
     tree = plain(news)
     secrets = list(secret_paths(news))
+    ctx.secrets = tuple(secrets)
     failures = _set_but_computed(model, tree)
     inputs, found = validate(model, tree, [*secrets, *schema_secret_paths(model, tree)])
     failures += found

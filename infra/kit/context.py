@@ -108,9 +108,11 @@ class CheckContext(_About):
     """For Check and previews: no client, because both touch nothing. `root` is the directory of Pulumi.yaml.
 
     `olds` are the inputs of the object that is there (wire names, plain), empty for a new one and for a replacement.
+    `secrets` are the places of the new inputs that the program keeps secret (wire names), outermost only.
     """
 
     olds: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[tuple[str | int, ...], ...] = ()
 
     def known(self, *values: Any) -> bool:
         """Whether none of the values is `UNKNOWN`."""

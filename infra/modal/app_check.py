@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.kit import CheckContext, Failure
+from infra.kit.wire import Path, show_path
 from infra.modal import rules
 from infra.modal.app_model import AppClass, AppFunction, AppImage, AppInputs, AppSchedule, AppWeb, WebKind
 from infra.modal.rules import is_known, known_items
@@ -33,6 +34,7 @@ def failures(ctx: CheckContext, inputs: AppInputs) -> list[Failure]:
         *rules.environment("environment", inputs.environment),
         *rules.tags(inputs.tags),
         *rules.variables("env", inputs.env),
+        *_secret_env(ctx, inputs),
         *(_image("image", inputs.image) if is_known(inputs.image) else []),
         *_content(inputs, services),
     ]
@@ -56,6 +58,30 @@ def _has_unknown(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_has_unknown(item) for item in value)
     return value is not None and not is_known(value)
+
+
+def _secret_env(ctx: CheckContext, inputs: AppInputs) -> Iterator[Failure]:
+    """An environment is part of the module and of the image, where everybody can read it who can see the app."""
+    tree = inputs.model_dump(by_alias=True, warnings=False)
+    for path in ctx.secrets:
+        if path[0] != "intent" and ("env" in path or _has_env(_at(tree, path))):
+            yield Failure(
+                show_path(path),
+                "is secret, and env is part of the image. Fix: put it into a Secret, and name that in secrets",
+            )
+
+
+def _at(tree: Any, path: Path) -> Any:
+    for step in path:
+        try:
+            tree = tree[step]
+        except (LookupError, TypeError):
+            return None
+    return tree
+
+
+def _has_env(value: Any) -> bool:
+    return isinstance(value, Mapping) and (bool(value.get("env")) or any(map(_has_env, value.values())))
 
 
 def _services(inputs: AppInputs) -> Items:

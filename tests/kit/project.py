@@ -27,6 +27,8 @@ class Project:
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_STACK": "dev",
             "PYTHONPATH": str(REPO),
+            # A program that is rewritten within a second at the same size would be taken from its old byte code.
+            "PYTHONDONTWRITEBYTECODE": "1",
             **env,
         }
 

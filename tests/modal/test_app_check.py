@@ -12,6 +12,7 @@ from infra.kit.check import check
 from infra.kit.context import CheckContext, Subject
 from infra.kit.engine import Engine
 from infra.kit.session import Session
+from infra.kit.wire import Secret
 from infra.modal.app import App
 from tests.modal.engine import urn
 from tests.modal.world import HANDLER, PIPELINE
@@ -105,6 +106,15 @@ def test_a_full_declaration_is_fine(root: Path) -> None:
         ({"volumes": {"/a": {"name": "v"}, "/b": {"name": "v"}}}, "volumes./b", "mounted at /a already"),
         ({"secrets": [{"name": "a b"}]}, "secrets[0].name", "no name in Modal"),
         ({"env": {"A-B": "1"}}, "env.A-B", "no environment variable"),
+        ({"env": {"A": "1\nRUN curl"}}, "env.A", "put it into a Secret"),
+        ({"env": {"A": "1\r2"}}, "env.A", "several lines"),
+        ({"env": {"A": "1\0"}}, "env.A", "NUL"),
+        ({"env": {"A": "é" * 65_536}}, "env.A", "found 131075 bytes. Wanted: at most 131072"),
+        ({"image": {"env": {"A": "1\n2"}}}, "image.env.A", "several lines"),
+        ({"env": {"A": Secret("canary-1")}}, "env.A", "is secret"),
+        ({"env": Secret({"A": "canary-1"})}, "env", "is secret"),
+        ({"image": {"env": {"A": Secret("canary-1")}}}, "image.env.A", "is secret"),
+        ({"serialized": True}, "serialized", "would deploy a new version"),
         ({"gpuSnapshot": True}, "gpuSnapshot", "memorySnapshot"),
         ({"image": {"registry": "python:3.11"}}, "image.registry", "@sha256"),
         ({"image": {"addPython": "3.11"}}, "image.addPython", "without registry"),
@@ -123,6 +133,7 @@ def test_a_class_is_refused_at_the_property(
     failures = of_class(root, **settings)
     assert set(failures) == {f"classes.Search.{path}"}
     assert says in failures[f"classes.Search.{path}"]
+    assert "canary" not in str(failures)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +176,8 @@ def test_a_function_is_refused_at_the_property(
         ({"tags": {"pilotlight.mark": "x"}}, "tags.pilotlight.mark", "provider's own"),
         ({"tags": {"a b": "x"}}, "tags.a b", "no tag"),
         ({"weights": "https://x"}, "weights", "s3://"),
+        ({"env": {"A": Secret("x")}}, "env.A", "is secret"),
+        ({"classes": Secret({"Search": {"env": {"A": "x"}}})}, "classes", "is secret"),
         ({"image": {"files": {"/a": "missing.txt"}}}, "image.files", "missing.txt does not exist"),
     ],
 )
@@ -172,6 +185,16 @@ def test_an_app_is_refused_at_the_property(root: Path, inputs: dict[str, Any], p
     _, failures = checked(root, **inputs)
     assert path in failures, failures
     assert says in failures[path]
+
+
+def test_secrets_elsewhere_are_no_concern_and_the_longest_variable_is_fine(root: Path) -> None:
+    _, failures = checked(
+        root,
+        classes=Secret({"Search": {"secrets": [{"name": "store"}]}}),
+        intent={"env": {"A": Secret("x")}},
+        env={"A": "x" * (131072 - 3)},
+    )
+    assert failures == {}
 
 
 def test_what_is_unknown_is_not_judged(root: Path) -> None:

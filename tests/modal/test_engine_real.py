@@ -97,7 +97,9 @@ def test_after_an_import_the_next_preview_is_empty_and_the_program_counts_from_t
     stack: Stack, workspace: Callable[[str], RunningModal]
 ) -> None:
     modal = workspace("one")
-    app = "App('search', name='search', source='search', env=ENV, classes={'Search': {'web': {}}}, opts=opts)\n"
+    app = (
+        "App('search', name='search', source='search', env=ENV, classes={'Search': {'web': {}}}, opts=opts)\n"
+    )
     given = provider("one", modal) + f"opts = pulumi.ResourceOptions(provider=one)\n{app}"
     stack.program(given.replace("ENV", "{'WORD': 'hello'}"))
     stack.up()
