@@ -11,7 +11,7 @@ from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 from infra.localcloud.runpod.rest import RestService, problem_middleware, routes
-from tests.localcloud.rest.fakes import KEY, Cloud, FakeFleet, FakeImages, FakeVolumes, WatchedClock
+from tests.localcloud.rest.fakes import KEY, Cloud, FakeFleet, FakeImages, FakePods, FakeVolumes, WatchedClock
 
 
 @pytest.fixture
@@ -22,14 +22,17 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def cloud(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Cloud]:
     clock, settings, store = WatchedClock(), Settings(), Store(tmp_path / "cloud.db")
-    fleet, images, disks = FakeFleet(), FakeImages(), FakeVolumes()
+    fleet, images, disks, pods = FakeFleet(), FakeImages(), FakeVolumes(), FakePods()
     faults = Faults(clock)
     service = RestService(
-        store, fleet, clock, settings, KEY, "http://127.0.0.1:1", images, faults=faults, volumes=disks
+        *(store, fleet, clock, settings, KEY, "http://127.0.0.1:1", images),
+        faults=faults,
+        volumes=disks,
+        pods=pods,
     )
     app = web.Application(middlewares=[faults.middleware(), problem_middleware])
     app.add_routes(routes(service))
     async with TestClient(TestServer(app)) as client:
-        yield Cloud(clock, settings, store, fleet, images, disks, service, client)
+        yield Cloud(clock, settings, store, fleet, images, disks, pods, service, client)
         service.close()
     store.close()

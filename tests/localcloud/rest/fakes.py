@@ -14,7 +14,16 @@ from multidict import CIMultiDictProxy
 from infra.localcloud.core.clock import ManualClock
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
-from infra.localcloud.runpod.model import EndpointRecord, JobCounts, LogLine, WorkerStatus, WorkerView
+from infra.localcloud.runpod.model import (
+    EndpointRecord,
+    JobCounts,
+    LogLine,
+    PodRecord,
+    PodStatus,
+    PodView,
+    WorkerStatus,
+    WorkerView,
+)
 from infra.localcloud.runpod.rest import RestService
 
 KEY = "local-key"
@@ -102,6 +111,51 @@ class FakeFleet:
         pass
 
 
+class FakePods:
+    """Pods that run as soon as they are wanted. `ends` makes one end by itself."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, PodRecord] = {}
+        self.views: dict[str, PodView] = {}
+        self.history: list[str] = []
+        self.lines: list[LogLine] = []
+        self.fail: Exception | None = None
+
+    async def apply(self, pod: PodRecord) -> None:
+        if self.fail:
+            raise self.fail
+        self.records[pod.id] = pod
+        self.history.append("run" if pod.running else "stop")
+        ports = {port: 40000 + index for index, port in enumerate(pod.ports)} if pod.running else {}
+        status = PodStatus.RUNNING if pod.running else PodStatus.EXITED
+        self.views[pod.id] = PodView(status, 1_800_000_000.0 if pod.running else None, ports=ports)
+
+    async def restart(self, pod_id: str) -> None:
+        await self.apply(self.records[pod_id])
+        self.history[-1] = "restart"
+
+    async def remove(self, pod_id: str) -> None:
+        self.records.pop(pod_id, None)
+        self.views.pop(pod_id, None)
+        self.history.append("remove")
+
+    def view(self, pod_id: str) -> PodView:
+        return self.views[pod_id]
+
+    def ends(self, pod_id: str, status: PodStatus = PodStatus.EXITED) -> None:
+        self.views[pod_id] = PodView(status, 1_800_000_000.0, 0)
+
+    async def logs(
+        self, pod_id: str, *, tail: int, after: tuple[float, int] | None, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        for line in self.lines[-tail:] if tail else []:
+            if after is None or (line.ts, line.seq) > after:
+                yield line
+
+    async def close(self) -> None:
+        pass
+
+
 class FakeVolumes:
     def __init__(self) -> None:
         self.there: set[str] = set()
@@ -139,6 +193,7 @@ class Cloud:
     fleet: FakeFleet
     images: FakeImages
     disks: FakeVolumes
+    pods: FakePods
     service: RestService
     client: TestClient[web.Request, web.Application]
     headers: CIMultiDictProxy[str] | None = None

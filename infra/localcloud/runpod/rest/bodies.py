@@ -53,11 +53,11 @@ _GPU_CREATE = closed(_GPU | {"minCudaVersion": text(pattern=CUDA)}, required=["p
 _GPU_UPDATE = closed(
     _GPU | {"minCudaVersion": text(pattern=rf"^$|{CUDA}")}, together={"excludedTypes": "pools"}
 )
-_CPU = closed({"id": text(min_length=1), "vcpuCount": integer(2)}, required=["id", "vcpuCount"])
+CPU = closed({"id": text(min_length=1), "vcpuCount": integer(2)}, required=["id", "vcpuCount"])
 
 _COMMON: dict[str, Rule] = CONTAINER | {
     "name": text(min_length=1),
-    "cpu": array(_CPU, min_items=1, unique=True),
+    "cpu": array(CPU, min_items=1, unique=True),
     "scaling": _scaling,
     "workers": closed({"min": integer(0), "max": integer(0), "idleTimeout": integer(1, 3600)}),
     "timeout": integer(),

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from infra.catalog import CpuFlavor, DataCenter
 from infra.localcloud.runpod.rest import query
-from infra.localcloud.runpod.rest.offers import GpuType
+from infra.localcloud.runpod.rest.offers import MAX_GPUS, GpuType
 from infra.localcloud.runpod.rest.problems import bad_request, invalid, not_found
 from infra.localcloud.runpod.rest.service import RestService
 
@@ -30,7 +30,6 @@ _ONLY_WITH_AVAILABILITY = (
     "vcpuCount",
 )
 _CUDA = r"\d+\.\d+"
-MAX_GPUS = 8  # per pod: the largest machines that docs.runpod.io lists (2026-08)
 
 
 @dataclass(frozen=True)

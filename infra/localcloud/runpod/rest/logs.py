@@ -1,8 +1,9 @@
-"""/v2/serverless/{id}/workers/{workerId}/logs: server-sent events, resumable where a client left off."""
+"""Logs of workers and of pods: server-sent events, resumable where a client left off."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -22,31 +23,35 @@ class LogHandlers:
     def __init__(self, service: RestService) -> None:
         self._service = service
 
-    async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Past lines, then new ones until the worker is gone, the client leaves or the local cloud stops."""
+    async def worker(self, request: web.Request) -> web.StreamResponse:
         service = self._service
         endpoint_id, worker_id = (
             service.endpoint(request.match_info["id"])["id"],
             request.match_info["workerId"],
         )
-        source = query.one(request, "source", ("container", "system"))
-        tail = query.whole(request, "tail", 0, MAX_TAIL)
-        since = query.moment(request, "since")
-        after, last_seq = _resume_point(request, since)
+        asked = _asked(request)
+        first = None
         try:
             lines = service.fleet.logs(
-                endpoint_id,
-                worker_id,
-                tail=MAX_TAIL if after else 100 if tail is None else tail,
-                after=after,
-                follow=True,
+                endpoint_id, worker_id, tail=asked.tail, after=asked.after, follow=True
             )
-            first = None
             if worker_id not in {worker.id for worker in service.fleet.workers(endpoint_id)}:
                 # Not there now: either one that is gone, whose lines may still be kept, or none that ever was.
                 first = await anext(lines, None)
         except KeyError:
             raise not_found("worker") from None
+        return await self._stream(request, asked, lines, first)
+
+    async def pod(self, request: web.Request) -> web.StreamResponse:
+        pod_id = self._service.pods.rows.get(request.match_info["id"])["id"]
+        asked = _asked(request)
+        lines = self._service.pods.host.logs(pod_id, tail=asked.tail, after=asked.after, follow=True)
+        return await self._stream(request, asked, lines, None)
+
+    async def _stream(
+        self, request: web.Request, asked: "_Asked", lines: AsyncIterator[LogLine], first: LogLine | None
+    ) -> web.StreamResponse:
+        """Past lines, then new ones until the container is gone, the client leaves or the local cloud stops."""
         rate_headers = request[RATE_HEADERS]
         response = web.StreamResponse(
             headers={
@@ -60,8 +65,7 @@ class LogHandlers:
         await response.prepare(request)
         try:
             async for line in self._until_closing(lines, first, response):
-                seen = line.seq <= last_seq or (after is not None and line.ts < after[0])
-                if not seen and source in (None, line.source):
+                if asked.wants(line):
                     await response.write(_event(line))
         except (ConnectionError, KeyError):
             pass
@@ -98,6 +102,27 @@ class LogHandlers:
 
 async def _next(lines: AsyncIterator[LogLine]) -> LogLine | None:
     return await anext(lines, None)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which lines: of this source (None: both), the last `tail`, or all after a moment and a line already seen."""
+
+    source: str | None
+    tail: int
+    after: tuple[float, int] | None
+    last_seq: int
+
+    def wants(self, line: LogLine) -> bool:
+        seen = line.seq <= self.last_seq or (self.after is not None and line.ts < self.after[0])
+        return not seen and self.source in (None, line.source)
+
+
+def _asked(request: web.Request) -> _Asked:
+    source = query.one(request, "source", ("container", "system"))
+    tail = query.whole(request, "tail", 0, MAX_TAIL)
+    after, last_seq = _resume_point(request, query.moment(request, "since"))
+    return _Asked(source, MAX_TAIL if after else 100 if tail is None else tail, after, last_seq)
 
 
 def _resume_point(request: web.Request, since: float | None) -> tuple[tuple[float, int] | None, int]:

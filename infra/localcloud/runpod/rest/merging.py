@@ -55,13 +55,36 @@ def changed_endpoint(old: dict[str, Any], body: dict[str, Any], offers: Offers) 
     if "gpu" in body:
         new["gpu"] = _gpu(old["gpu"], body["gpu"], offers)
     if "cpu" in body:
-        new["cpu"] = [_cpu(entry, offers) for entry in body["cpu"]]
+        new["cpu"] = [derived_cpu(entry, offers) for entry in body["cpu"]]
     _check(new, body, offers)
     return new
 
 
 def idle_timeout_applies(endpoint: dict[str, Any]) -> bool:
     return not (endpoint["type"] == "QUEUE" and endpoint["scaling"]["type"] == "REQUEST_COUNT")
+
+
+def derived_cpu(entry: dict[str, Any], offers: Offers) -> dict[str, Any]:
+    """A CPU choice with the memory that comes with it. Raises Problem 400."""
+    flavor = offers.cpus.get(entry["id"])
+    vcpu = int(entry["vcpuCount"])
+    if flavor is None:
+        known = ", ".join(offers.cpus)
+        raise bad_request(f"cpu: unknown CPU flavor '{entry['id']}'; valid flavors are {known}")
+    if vcpu & (vcpu - 1):
+        raise bad_request(f"cpu: vcpuCount {vcpu} is not a power of two")
+    if not flavor.vcpu_min <= vcpu <= flavor.vcpu_max:
+        raise bad_request(
+            f"cpu: vcpuCount {vcpu} is not between {flavor.vcpu_min} and {flavor.vcpu_max} for '{flavor.id}'"
+        )
+    return {"id": flavor.id, "vcpuCount": vcpu, "memory": int(vcpu * flavor.ram_gib_per_vcpu)}
+
+
+def check_data_centers(names: list[str], offers: Offers) -> None:
+    for name in names:
+        if name not in offers.data_centers:
+            known = ", ".join(sorted(offers.data_centers))
+            raise bad_request(f"dataCenterIds: unknown data center '{name}'; valid data centers are {known}")
 
 
 def _check_family(old: dict[str, Any], body: dict[str, Any]) -> None:
@@ -101,21 +124,6 @@ def _excluded(pools: list[str], excluded: list[str], offers: Offers) -> list[str
     return names
 
 
-def _cpu(entry: dict[str, Any], offers: Offers) -> dict[str, Any]:
-    flavor = offers.cpus.get(entry["id"])
-    vcpu = int(entry["vcpuCount"])
-    if flavor is None:
-        known = ", ".join(offers.cpus)
-        raise bad_request(f"cpu: unknown CPU flavor '{entry['id']}'; valid flavors are {known}")
-    if vcpu & (vcpu - 1):
-        raise bad_request(f"cpu: vcpuCount {vcpu} is not a power of two")
-    if not flavor.vcpu_min <= vcpu <= flavor.vcpu_max:
-        raise bad_request(
-            f"cpu: vcpuCount {vcpu} is not between {flavor.vcpu_min} and {flavor.vcpu_max} for '{flavor.id}'"
-        )
-    return {"id": flavor.id, "vcpuCount": vcpu, "memory": int(vcpu * flavor.ram_gib_per_vcpu)}
-
-
 def _check(new: dict[str, Any], body: dict[str, Any], offers: Offers) -> None:
     if new["type"] == "LOAD_BALANCER" and new["scaling"]["type"] != "REQUEST_COUNT":
         raise bad_request("load balancing endpoints only support REQUEST_COUNT scaling")
@@ -127,10 +135,7 @@ def _check(new: dict[str, Any], body: dict[str, Any], offers: Offers) -> None:
         )
     if new["timeout"] < 0:
         raise bad_request("timeout must not be negative")
-    for name in body.get("dataCenterIds", []):
-        if name not in offers.data_centers:
-            known = ", ".join(sorted(offers.data_centers))
-            raise bad_request(f"dataCenterIds: unknown data center '{name}'; valid data centers are {known}")
+    check_data_centers(body.get("dataCenterIds", []), offers)
 
 
 def _whole_numbers(values: dict[str, Any]) -> dict[str, int]:

@@ -57,6 +57,7 @@ class Offers:
         return ((gpu and gpu.usd_per_second) or Decimal(0)) * gpu_count
 
 
+MAX_GPUS = 8  # per pod: the largest machines that docs.runpod.io lists (2026-08)
 _SECONDS_PER_MONTH = 730 * 3600
 
 

@@ -6,14 +6,17 @@ from aiohttp.typedefs import Handler
 from infra.localcloud.runpod.rest.access import guarded
 from infra.localcloud.runpod.rest.billing import BillingHandlers
 from infra.localcloud.runpod.rest.catalog import CatalogHandlers
+from infra.localcloud.runpod.rest.clusters import ClusterHandlers
 from infra.localcloud.runpod.rest.delegations import DelegationHandlers
 from infra.localcloud.runpod.rest.endpoints import EndpointHandlers
 from infra.localcloud.runpod.rest.faults import FaultHandlers
 from infra.localcloud.runpod.rest.logs import LogHandlers
+from infra.localcloud.runpod.rest.pods import PodHandlers
 from infra.localcloud.runpod.rest.problems import Problem, method_not_allowed, not_found
 from infra.localcloud.runpod.rest.publictemplates import list_public
 from infra.localcloud.runpod.rest.registries import RegistryHandlers
 from infra.localcloud.runpod.rest.service import RestService
+from infra.localcloud.runpod.rest.sshkeys import SshKeyHandlers
 from infra.localcloud.runpod.rest.templates import TemplateHandlers
 from infra.localcloud.runpod.rest.volumes import VolumeHandlers
 
@@ -25,14 +28,6 @@ COLLECTIONS = (
 
 # In RunPod's description, not served here yet.
 LATER: dict[str, tuple[str, ...]] = {
-    "/v2/account/ssh-keys": ("GET", "PUT"),
-    "/v2/pods": ("GET", "POST"),
-    "/v2/pods/{id}": ("GET", "PATCH", "DELETE"),
-    "/v2/pods/{id}/logs": ("GET",),
-    "/v2/pods/{id}/action": ("POST",),
-    "/v2/clusters": ("GET", "POST"),
-    "/v2/clusters/{id}": ("GET", "PATCH", "DELETE"),
-    "/v2/clusters/{id}/pods": ("GET",),
     "/v2/billing/pods": ("GET",),
     "/v2/billing/endpoints": ("GET",),
     "/v2/billing/network-volumes": ("GET",),
@@ -58,12 +53,21 @@ def _served(service: RestService) -> dict[str, dict[str, Handler]]:
     catalog, billing = CatalogHandlers(service), BillingHandlers(service)
     templates, volumes = TemplateHandlers(service), VolumeHandlers(service)
     registries, delegations = RegistryHandlers(service), DelegationHandlers(service)
+    pods, clusters, keys = PodHandlers(service), ClusterHandlers(service), SshKeyHandlers(service.ssh_keys)
     return {
+        "/v2/account/ssh-keys": {"GET": keys.get, "PUT": keys.replace},
+        "/v2/pods": {"GET": pods.list, "POST": pods.create},
+        "/v2/pods/{id}": {"GET": pods.get, "PATCH": pods.update, "DELETE": pods.delete},
+        "/v2/pods/{id}/action": {"POST": pods.act},
+        "/v2/pods/{id}/logs": {"GET": logs.pod},
+        "/v2/clusters": {"GET": clusters.list, "POST": clusters.create},
+        "/v2/clusters/{id}": {"GET": clusters.get, "PATCH": clusters.rename, "DELETE": clusters.delete},
+        "/v2/clusters/{id}/pods": {"GET": clusters.pods},
         "/v2/serverless": {"GET": endpoints.list, "POST": endpoints.create},
         "/v2/serverless/{id}": {"GET": endpoints.get, "PATCH": endpoints.update, "DELETE": endpoints.delete},
         "/v2/serverless/{id}/workers": {"GET": endpoints.workers},
         "/v2/serverless/{id}/releases": {"GET": endpoints.releases},
-        "/v2/serverless/{id}/workers/{workerId}/logs": {"GET": logs.stream},
+        "/v2/serverless/{id}/workers/{workerId}/logs": {"GET": logs.worker},
         "/v2/templates": {"GET": templates.list, "POST": templates.create},
         "/v2/templates/{id}": {"GET": templates.get, "PATCH": templates.update, "DELETE": templates.delete},
         "/v2/network-volumes": {"GET": volumes.list, "POST": volumes.create},

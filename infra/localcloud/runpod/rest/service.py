@@ -11,8 +11,9 @@ from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.meter import SqlMeter
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
-from infra.localcloud.runpod.model import Fleet, Usage, Volumes, WorkerStatus
+from infra.localcloud.runpod.model import Fleet, Pods, Usage, Volumes, WorkerStatus
 from infra.localcloud.runpod.rest import offers
+from infra.localcloud.runpod.rest.clusters import Clusters
 from infra.localcloud.runpod.rest.ledger import Ledger
 from infra.localcloud.runpod.rest.merging import CONTAINER_FIELDS, changed_endpoint, new_endpoint
 from infra.localcloud.runpod.rest.podbook import PodBook
@@ -20,6 +21,7 @@ from infra.localcloud.runpod.rest.problems import Problem, not_found
 from infra.localcloud.runpod.rest.ratelimit import RateLimiter
 from infra.localcloud.runpod.rest.registries import Registries
 from infra.localcloud.runpod.rest.rows import new_id
+from infra.localcloud.runpod.rest.sshkeys import SshKeys
 from infra.localcloud.runpod.rest.stock import Stock
 from infra.localcloud.runpod.rest.templates import Templates
 from infra.localcloud.runpod.rest.views import record
@@ -53,6 +55,7 @@ class RestService:
         meter: SqlMeter | None = None,
         faults: Faults | None = None,
         volumes: Volumes | None = None,
+        pods: Pods | None = None,
     ) -> None:
         self.store = store
         self.fleet = fleet
@@ -69,7 +72,9 @@ class RestService:
         self.registries = Registries(self)
         self.templates = Templates(self)
         self.volumes = NetworkVolumes(self, volumes)
-        self.pods = PodBook(self)
+        self.ssh_keys = SshKeys(store)
+        self.pods = PodBook(self, pods)
+        self.clusters = Clusters(self)
         self.closing = asyncio.Event()
         self._images = images
         # Changes of one endpoint wait for each other: a patch must not be lost to another, nor outlive a delete.
@@ -85,6 +90,7 @@ class RestService:
                 await self.fleet.apply(record(endpoint))
             except Exception:
                 _log.exception("endpoint %s could not be restored", endpoint["id"])
+        await self.pods.restore()
 
     def close(self) -> None:
         """Ends the log streams, which would otherwise go on as long as their workers."""
