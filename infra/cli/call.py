@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from infra.cli import engine, jobs, web
     from infra.kit.local import find_root
 
-    request = _request(args.input)
+    request = read_request(args.input)
     root = find_root(None)
     endpoint = _endpoint(engine.outputs(root, args.stack), args.name, args.stack)
     ask = web.call if endpoint["cloud"] == "modal" else jobs.call
@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _request(text: str) -> dict[str, Any]:
+def read_request(text: str) -> dict[str, Any]:
+    """What `--input` says: a JSON object, @FILE, or - for standard input. Raises CallError."""
     source, body = "--input", text
     try:
         if text == "-":

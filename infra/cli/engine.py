@@ -35,6 +35,26 @@ def outputs(root: Path, stack: str) -> dict[str, Any]:
     return parsed
 
 
+def export(root: Path, stack: str, *arguments: str) -> dict[str, Any]:
+    """The state of `stack`; secrets stay encrypted."""
+    done = subprocess.run(
+        [_executable(root), "stack", "export", "--stack", stack, *arguments],
+        cwd=root,
+        check=False,
+        capture_output=True,
+        text=True,
+        # Ctrl-C is for the one who asked, who may be at putting things back.
+        start_new_session=True,
+    )
+    if done.returncode:
+        raise EngineError(
+            f"the state of stack {stack!r} cannot be read: {done.stderr.strip()}",
+            fix=f"run `pulumi up -s {stack}` first, or name another stack with -s",
+        )
+    parsed: dict[str, Any] = json.loads(done.stdout)
+    return parsed
+
+
 def _executable(root: Path) -> str:
     shim = root / ".venv/bin/pulumi"
     if not shim.exists():

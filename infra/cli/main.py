@@ -12,6 +12,7 @@ COMMANDS = {
     "up": "deploy the demo stack on this machine and call its endpoints",
     "down": "destroy the stack and stop the local cloud",
     "call": "send a request to an endpoint of a stack",
+    "dev": "edit and run: each save of a handler is called at once",
     "cloud": "the local cloud: up, down, status, logs, env, reset",
 }
 

@@ -1,0 +1,228 @@
+"""Edit and run on RunPod: the image's app layer is built anew and pushed, and the endpoint told of the new digest."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.cli import jobs
+from infra.cli.dev_log import WorkerLog
+from infra.cli.dev_source import Broken, Source
+from infra.cli.dev_state import Deployed
+from infra.cli.dev_target import Answer, CannotStart, Lap, connected, context, in_thread, unless
+from infra.kit.state import load_inputs
+from infra.spec.errors import PilotlightError
+
+if TYPE_CHECKING:
+    from infra.artifacts.recipe import Recipe
+    from infra.runpod.client import RunPodClient
+
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 2.0
+_LAST_WORDS_S = 1.0  # for the log of a worker that failed to arrive
+_ASKS = 3  # while a worker of the version before still answers
+
+
+class RunPodTarget:
+    def __init__(self, deployed: Deployed, root: Path, say: Callable[[str], None]) -> None:
+        from infra.artifacts.image import ImageInputs
+
+        assert deployed.image is not None
+        inputs = load_inputs(ImageInputs, dict(deployed.image.inputs))
+        assert isinstance(inputs, ImageInputs)
+        self._deployed, self._root, self._say = deployed, root, say
+        self._inputs = inputs
+        self.source = Source(root / inputs.handler, Path(inputs.handler))
+        files = [*inputs.files.values(), *([inputs.requirements_file] if inputs.requirements_file else [])]
+        self.watched = [self.source.directory, *(root / file for file in files)]
+        self.log = WorkerLog(self.source, say)
+        self._id = deployed.endpoint.id
+        self._path = f"/v2/serverless/{self._id}"
+        self._tag = f"pl-dev-{self._id}"
+        self._client: RunPodClient | None = None
+        self._pushed: set[str] = set()
+        self._blobs: set[str] = set()
+        self._following: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._swapped = False
+
+    async def open(self) -> None:
+        from infra.artifacts import config as artifacts
+        from infra.artifacts.client import cache_dir, shared_cache, toolchain
+        from infra.artifacts.image_push import Builder
+        from infra.artifacts.oci.layers import LayerCache
+        from infra.runpod import config as runpod
+
+        await self.close()
+        assert self._deployed.image_provider is not None
+        serverless = await connected(runpod, self._deployed.provider, self._root, self._say)
+        self._client = serverless.client
+        self._artifacts = await connected(artifacts, self._deployed.image_provider, self._root, self._say)
+        self._registry = await self._artifacts.registry()
+        self._builder = Builder(
+            LayerCache(shared_cache("layers")),
+            cache_dir(self._root, "uploads"),
+            toolchain(self._root),
+            lambda text: None,
+            self._artifacts.registry_at,
+            self._artifacts.build_locks,
+        )
+
+    async def live(self) -> str | None:
+        from infra.runpod.errors import Missing
+
+        try:
+            raw = await self._api.get(self._waiting(), self._path, f"read endpoint {self._id}")
+        except Missing:
+            return None
+        return str(raw.get("image") or "")
+
+    async def build(self, lap: Lap) -> str:
+        await asyncio.to_thread(self.source.check_syntax)
+        recipe = await asyncio.to_thread(self._recipe)
+        if recipe.problems:
+            raise Broken([self.source.located(problem) for _, problem in recipe.problems])
+        image = await self._builder.image(recipe)
+        lap("build")
+        version = f"{self._registry.host}/{self._inputs.repository}@{image.digest}"
+        if version not in self._pushed and version != self._deployed.version:
+            lacking = tuple(layer for layer in image.layers if layer.digest not in self._blobs)
+            await self._builder.push(
+                self._registry, self._repository, image._replace(layers=lacking), self._tag, self._inputs.base
+            )
+            self._blobs |= {layer.digest for layer in image.layers}
+            self._pushed.add(version)
+            lap("push")
+        return version
+
+    async def swap(self, version: str) -> None:
+        await self._stop_following()
+        self.log = WorkerLog(self.source, self._say)
+        self._swapped = True
+        await self._api.patch(self._waiting(), self._path, f"update endpoint {self._id}", {"image": version})
+        self._spawn(self._follow())
+
+    async def call(self, request: dict[str, Any], timeout_s: float) -> Answer:
+        job: dict[str, Any] = {}
+        for _ in range(_ASKS):
+            found = await unless(self.log.failed.wait(), self._ask(request, timeout_s))
+            if found is None:
+                raise CannotStart(self.log.failure or "no worker gets ready")
+            job = found
+            if not self._swapped or not await self._is_old(job):
+                break
+        waited, ran = job.get("delayTime", 0) / 1000, job.get("executionTime", 0) / 1000
+        return Answer(job.get("output"), {"start": waited, "predict": ran}, dict(self.log.phases))
+
+    async def clean(self, versions: list[str]) -> None:
+        """Manifests that no tag but ours holds. A registry that lets nobody delete keeps them."""
+        repository = self._repository
+        await self._registry.delete_manifest(repository, self._tag)
+        for version in versions:
+            place, _, digest = version.rpartition("@")
+            if place != f"{self._registry.host}/{repository}" or version == self._deployed.version:
+                continue
+            if not await self._registry.others_hold(repository, digest, self._tag):
+                await self._registry.delete_manifest(repository, digest)
+
+    async def close(self) -> None:
+        await self._stop_following()
+        if self._client is not None:
+            await self._client.close()
+            await self._registry.close()
+            self._client = None
+
+    @property
+    def _api(self) -> "RunPodClient":
+        assert self._client is not None
+        return self._client
+
+    @property
+    def _repository(self) -> str:
+        assert self._inputs.repository is not None
+        return self._inputs.repository
+
+    def _waiting(self) -> Any:
+        """A new one for each request: its time begins now."""
+        return context(self._client, self._deployed.endpoint.urn, {}, self._root, self._say, timeout=60.0)
+
+    def _recipe(self) -> "Recipe":
+        from infra.artifacts import recipe
+
+        given = self._inputs
+        return recipe.read(
+            self._root,
+            handler=given.handler,
+            template=given.template.value,
+            packages=given.requirements,
+            packages_file=given.requirements_file,
+            python=given.python,
+            base=given.base,
+            env=given.env,
+            files=given.files,
+        )
+
+    async def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        return await in_thread(
+            jobs.outcome,
+            self._deployed.url,
+            request,
+            root=self._root,
+            stack=self._deployed.stack,
+            timeout_s=timeout_s,
+        )
+
+    async def _is_old(self, job: dict[str, Any]) -> bool:
+        """Whether a worker of the version before took the job: busy ones stay until they are done."""
+        ids = {worker["id"] for worker in await self._workers() if not worker["isStale"]}
+        return bool(job.get("workerId")) and job["workerId"] not in ids
+
+    async def _workers(self) -> list[dict[str, Any]]:
+        answer = await self._api.get(self._waiting(), f"{self._path}/workers", "list the workers")
+        found: list[dict[str, Any]] = answer["workers"]
+        return found
+
+    async def _follow(self) -> None:
+        """The logs of the version's workers, and whether all that come are sick."""
+        pause_s = _FIRST_LOOK_S
+        while True:
+            with contextlib.suppress(PilotlightError):
+                workers = [worker for worker in await self._workers() if not worker["isStale"]]
+                for worker in workers:
+                    if worker["id"] not in self._following:
+                        self._following.add(worker["id"])
+                        self._spawn(self._read_log(worker["id"]))
+                if {worker["status"] for worker in workers} == {"UNHEALTHY"}:
+                    await self._give_up(workers[0])
+                    return
+            await asyncio.sleep(pause_s)
+            pause_s = min(_LONGEST_LOOK_S, pause_s * 1.5)
+
+    async def _give_up(self, worker: dict[str, Any]) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.log.failed.wait(), _LAST_WORDS_S)
+        if self.log.failure is None:
+            last = "\n    ".join(self.log.last) or "it has said nothing"
+            self.log.failure = f"worker {worker['id']} cannot start; it said last:\n    {last}"
+            self.log.failed.set()
+
+    async def _read_log(self, worker_id: str) -> None:
+        log = self.log
+        path = f"{self._path}/workers/{worker_id}/logs"
+        async for payload in self._api.follow(path, {"tail": "1000"}):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                said = json.loads(payload)
+                log.line(str(said["line"]).rstrip(), system=said.get("source") == "system")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _stop_following(self) -> None:
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._following.clear()
