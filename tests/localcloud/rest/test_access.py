@@ -2,7 +2,6 @@
 
 import pytest
 
-from infra.localcloud.runpod.rest.routes import LATER
 from tests.localcloud.rest.fakes import Cloud
 
 pytestmark = pytest.mark.anyio
@@ -106,15 +105,6 @@ async def test_a_wrong_method_names_the_right_ones(cloud: Cloud, method: str, pa
 async def test_an_unknown_path_is_a_problem(cloud: Cloud, path: str) -> None:
     status, problem = await cloud.call("GET", path)
     assert (status, problem) == (404, {"title": "Not Found", "status": 404, "detail": "resource not found"})
-
-
-@pytest.mark.parametrize(
-    ("path", "method"), [(path, method) for path, methods in LATER.items() for method in methods]
-)
-async def test_what_comes_later_says_so(cloud: Cloud, path: str, method: str) -> None:
-    status, problem = await cloud.call(method, path.replace("{id}", "some-id"), {})
-    assert (status, problem["title"]) == (501, "Not Implemented")
-    assert "comes later" in problem["detail"]
 
 
 async def test_job_paths_are_not_taken(cloud: Cloud) -> None:

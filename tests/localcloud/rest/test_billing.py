@@ -154,3 +154,49 @@ async def test_the_whole_bill_is_the_serverless_bill(cloud: Cloud) -> None:
         record["serverlessGpuAmount"] + record["serverlessCpuAmount"]
     )
     assert record["podGpuAmount"] == record["clusterNetworkingAmount"] == 0
+
+
+async def test_pods_are_billed_while_they_are_meant_to_run(cloud: Cloud) -> None:
+    body = {"name": "p", "image": "i", "disk": 73, "gpu": {"id": "NVIDIA H200", "count": 2}}
+    _, pod = await cloud.call("POST", "/v2/pods", body)
+    await cloud.clock.advance(1800)
+    await cloud.call("POST", f"/v2/pods/{pod['id']}/action", {"action": "stop"})
+    await cloud.clock.advance(3600)
+    await cloud.call("POST", f"/v2/pods/{pod['id']}/action", {"action": "start"})
+    await cloud.clock.advance(1800)
+    hourly = await bill(cloud, "bucketSize=hour&lastN=3", "/v2/billing/pods")
+    assert [record["gpuAmount"] for record in hourly["records"]] == pytest.approx([4.59, 4.59])
+    cloud.service.pods.ended(pod["id"])
+    await cloud.clock.advance(7200)
+    await cloud.call("DELETE", f"/v2/pods/{pod['id']}")
+    totals = (await bill(cloud, "", "/v2/billing/pods"))["metadata"]["totals"]
+    assert totals["gpuAmount"] == pytest.approx(2 * 4.59)
+    assert totals["diskAmount"] == pytest.approx(73 * 0.10 / 730)
+    assert (await bill(cloud, "podId=other", "/v2/billing/pods"))["records"] == []
+    everything = (await bill(cloud, "", "/v2/billing"))["metadata"]["totals"]
+    assert everything["podGpuAmount"] == totals["gpuAmount"]
+    assert everything["totalAmount"] == pytest.approx(totals["totalAmount"])
+
+
+async def test_volumes_are_billed_at_the_size_that_they_had(cloud: Cloud) -> None:
+    body = {"name": "v", "size": 1000, "dataCenter": "EU-RO-1"}
+    _, volume = await cloud.call("POST", "/v2/network-volumes", body)
+    await cloud.clock.advance(3600)
+    await cloud.call("PATCH", f"/v2/network-volumes/{volume['id']}", {"size": 1100})
+    await cloud.clock.advance(3600)
+    await cloud.call("DELETE", f"/v2/network-volumes/{volume['id']}")
+    await cloud.clock.advance(3600)
+    listed = await bill(cloud, f"networkVolumeId={volume['id']}", "/v2/billing/network-volumes")
+    assert listed["metadata"]["totals"]["standardAmount"] == pytest.approx((70 + 75) / 730)
+    assert listed["metadata"]["uniqueNetworkVolumeCount"] == 1
+
+
+async def test_a_cluster_is_billed_as_one(cloud: Cloud) -> None:
+    compute = {"gpuTypeId": "NVIDIA H200", "gpuCountPerPod": 8, "podCount": 2}
+    body = {"name": "c", "type": "TRAINING", "image": "i", "compute": compute}
+    _, cluster = await cloud.call("POST", "/v2/clusters", body)
+    await cloud.clock.advance(3600)
+    listed = await bill(cloud, "", "/v2/billing/clusters")
+    assert [record["clusterId"] for record in listed["records"]] == [cluster["id"]]
+    assert listed["metadata"]["totals"]["gpuAmount"] == pytest.approx(16 * 4.59)
+    assert (await bill(cloud, "", "/v2/billing/pods"))["records"] == []

@@ -1,4 +1,4 @@
-"""The table of RunPod's REST v2: which path and method is served by what, and which comes later."""
+"""The table of RunPod's REST v2: which path and method is served by what."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -12,7 +12,7 @@ from infra.localcloud.runpod.rest.endpoints import EndpointHandlers
 from infra.localcloud.runpod.rest.faults import FaultHandlers
 from infra.localcloud.runpod.rest.logs import LogHandlers
 from infra.localcloud.runpod.rest.pods import PodHandlers
-from infra.localcloud.runpod.rest.problems import Problem, method_not_allowed, not_found
+from infra.localcloud.runpod.rest.problems import method_not_allowed, not_found
 from infra.localcloud.runpod.rest.publictemplates import list_public
 from infra.localcloud.runpod.rest.registries import RegistryHandlers
 from infra.localcloud.runpod.rest.service import RestService
@@ -26,19 +26,10 @@ COLLECTIONS = (
     *("network-volumes", "registries", "catalog", "billing"),
 )
 
-# In RunPod's description, not served here yet.
-LATER: dict[str, tuple[str, ...]] = {
-    "/v2/billing/pods": ("GET",),
-    "/v2/billing/endpoints": ("GET",),
-    "/v2/billing/network-volumes": ("GET",),
-    "/v2/billing/clusters": ("GET",),
-}
-
 
 def routes(service: RestService) -> list[web.RouteDef]:
     """Everything under the collections of /v2, and /_local/faults. Mount them before the job API's `/v2/{id}/…`."""
     limited = [(path, _by_method(methods)) for path, methods in _served(service).items()]
-    limited += [(path, _by_method(dict.fromkeys(methods, _later))) for path, methods in LATER.items()]
     limited.append((f"/v2/{{collection:{'|'.join(COLLECTIONS)}}}{{rest:(/.*)?}}", _unknown))
     faults = FaultHandlers(service.faults)
     limited_routes = [
@@ -84,6 +75,10 @@ def _served(service: RestService) -> dict[str, dict[str, Handler]]:
         "/v2/catalog/datacenters/{id}": {"GET": catalog.data_center},
         "/v2/catalog/templates": {"GET": list_public},
         "/v2/billing": {"GET": billing.everything},
+        "/v2/billing/pods": {"GET": billing.pods},
+        "/v2/billing/endpoints": {"GET": billing.endpoints},
+        "/v2/billing/network-volumes": {"GET": billing.volumes},
+        "/v2/billing/clusters": {"GET": billing.clusters},
         "/v2/billing/serverless": {"GET": billing.serverless},
     }
 
@@ -96,14 +91,6 @@ def _by_method(methods: dict[str, Handler]) -> Handler:
         return await handler(request)
 
     return dispatch
-
-
-async def _later(request: web.Request) -> web.StreamResponse:
-    raise Problem(
-        501,
-        f"{request.method} {request.path} comes later: the local cloud serves /v2/serverless, /v2/catalog/gpus, "
-        "/v2/catalog/cpus, /v2/catalog/datacenters, /v2/billing and /v2/billing/serverless",
-    )
 
 
 async def _unknown(request: web.Request) -> web.StreamResponse:
