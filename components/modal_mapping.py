@@ -7,6 +7,7 @@ from components.refusals import not_placed, refused
 from infra.catalog import Catalog, UnknownGpu
 from infra.spec.declarations import (
     Auth,
+    Cloud,
     CpuSpec,
     EndpointSpec,
     ImageSpec,
@@ -45,12 +46,16 @@ def to_modal(spec: EndpointSpec, catalog: Catalog) -> tuple[dict[str, Any], list
 
 
 def image_chain(spec: ImageSpec) -> dict[str, Any]:
-    """The same packages as the OCI image of this declaration has, as a chain that Modal builds."""
+    """The same base and packages as the OCI image of this declaration has, as a chain that Modal builds."""
     chain: dict[str, Any] = {"env": spec.env}
-    if spec.python is not None:
+    if spec.base is not None:
+        chain["registry"] = spec.base
+    elif spec.python is not None:
         chain["python"] = spec.python
     if isinstance(spec.requirements, list):
         chain["pip"] = spec.requirements
+    elif spec.requirements is not None:
+        chain["requirements"] = spec.requirements
     return chain
 
 
@@ -62,7 +67,7 @@ def mounted(mounts: Iterable[VolumeMount]) -> dict[str, dict[str, Any]]:
 
 
 def secret_refs(secrets: Iterable[SecretRef]) -> list[dict[str, Any]]:
-    return [{"name": secret.name, "required_keys": [secret.env]} for secret in secrets]
+    return [{"name": secret.name_on(Cloud.MODAL), "required_keys": [secret.env]} for secret in secrets]
 
 
 def cores_and_memory(cpu: CpuSpec | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""An endpoint on RunPod: one queue endpoint that runs the built image."""
+"""An endpoint on RunPod: a queue or a load balancer in front of workers that run the built image."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pulumi
 
@@ -10,7 +10,7 @@ from components.runpod_mapping import environment, to_runpod
 from components.staged_weights import StagedWeights
 from infra.catalog import load
 from infra.runpod.sdk import Endpoint
-from infra.spec.declarations import EndpointSpec, SpecError, wire
+from infra.spec.declarations import Cloud, EndpointSpec, SecretRef, SpecError, wire
 
 
 def deploy_on_runpod(
@@ -29,9 +29,25 @@ def deploy_on_runpod(
     endpoint = Endpoint(
         name,
         image=ref,
-        env={**environment(spec), **(weights.worker_env if weights else {}), **env},
+        env={
+            **environment(spec),
+            **secret_environment(spec.secrets),
+            **(weights.worker_env if weights else {}),
+            **env,
+        },
         intent={"endpoint": name, **wire(spec)},
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[weights] if weights else None),
         **arguments,
     )
     return Deployed(endpoint, endpoint.url, ref)
+
+
+def secret_environment(secrets: Iterable[SecretRef]) -> dict[str, pulumi.Input[str]]:
+    """By reference, never by value: RunPod puts the value there when a worker starts."""
+    return {secret.env: _reference(secret.name_on(Cloud.RUNPOD)) for secret in secrets}
+
+
+def _reference(name: "pulumi.Input[str]") -> "pulumi.Input[str]":
+    if isinstance(name, str):
+        return f"{{{{ RUNPOD_SECRET_{name} }}}}"
+    return pulumi.Output.concat("{{ RUNPOD_SECRET_", name, " }}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from infra.catalog import Catalog
-from infra.spec.declarations import EndpointKind, EndpointSpec
+from infra.spec.declarations import EndpointSpec
 from infra.spec.parsing import Problem
 
 
@@ -16,8 +16,6 @@ def refused(catalog: Catalog, cloud: str, path: str, feature: str) -> Iterator[P
 
 def not_placed(spec: EndpointSpec) -> Iterator[Problem]:
     """What this version leaves to the declaration, on either cloud."""
-    if spec.kind is EndpointKind.LOAD_BALANCER:
-        yield Problem("kind", 'found "load_balancer". Wanted: "queue", the kind that this version deploys')
     if spec.gpu == "auto":
         yield Problem(
             "gpu", 'found "auto". Wanted: GPU classes by name; this version does not place endpoints'

@@ -1,7 +1,7 @@
 """Every declaration under one name."""
 
 from infra.spec.base import Cloud, EndpointKind, Spec
-from infra.spec.endpoint import Auth, CpuSpec, EndpointSpec, SecretRef
+from infra.spec.endpoint import Auth, CpuSpec, EndpointSpec
 from infra.spec.expectations import Budget, Slo, Traffic
 from infra.spec.image import ImageSpec
 from infra.spec.job import JobSpec
@@ -10,6 +10,7 @@ from infra.spec.model_facts import LlmSpec, MeasuredSpeed, Sizes
 from infra.spec.parsing import SpecError, parse, wire
 from infra.spec.pipeline import PipelineSpec, Step
 from infra.spec.questions import Questions
+from infra.spec.references import DeclaredRegistry, DeclaredSecret, SecretRef, registry_on
 from infra.spec.scaling import Scaler, ScalerType, Workers
 from infra.spec.storage import BucketKind, BucketSpec, VolumeMount, WeightsSpec
 from infra.spec.volume import DeclaredVolume, VolumeSpec
@@ -21,6 +22,8 @@ __all__ = [
     "Budget",
     "Cloud",
     "CpuSpec",
+    "DeclaredRegistry",
+    "DeclaredSecret",
     "DeclaredVolume",
     "EndpointKind",
     "EndpointSpec",
@@ -45,5 +48,6 @@ __all__ = [
     "WeightsSpec",
     "Workers",
     "parse",
+    "registry_on",
     "wire",
 ]

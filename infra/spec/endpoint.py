@@ -9,6 +9,7 @@ from infra.spec.base import Cloud, EndpointKind, Spec
 from infra.spec.expectations import Budget, Slo, Traffic
 from infra.spec.model_facts import LlmSpec, Sizes
 from infra.spec.questions import Questions
+from infra.spec.references import RegistryRef, SecretRef
 from infra.spec.scaling import Scaler, Workers
 from infra.spec.storage import VolumeMount
 
@@ -18,14 +19,6 @@ class Auth(Enum):
 
     CLOUD = "cloud"
     NONE = "none"
-
-
-class SecretRef(Spec):
-    """A secret kept by the cloud, handed to workers as an environment variable; never its value."""
-
-    name: str
-    env: str
-    """The environment variable that carries the value in the worker."""
 
 
 class CpuSpec(Spec):
@@ -60,6 +53,8 @@ class EndpointSpec(Spec):
     volumes: list[VolumeMount] = []
     secrets: list[SecretRef] = []
     env: dict[str, str] = {}
+    registry: RegistryRef | None = None
+    """Credentials for an image, or its base, that is not public."""
     auth: Auth = Auth.CLOUD
     disk_gib: int | None = pydantic.Field(default=None, ge=1)
     """Size of a worker's scratch disk."""

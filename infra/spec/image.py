@@ -19,6 +19,8 @@ class ImageSpec(Spec):
     base: str | None = None
     """Base image on real clouds, pinned by digest or tag; the local cloud needs none."""
     env: dict[str, str] = {}
+    prebuilt: bool = False
+    """Whether a cloud that builds images by itself (Modal) takes the one that is built and pushed, pinned by digest."""
     repository: str | None = None
     """Repository in the registry; made from the resource's name when unset."""
 

@@ -1,6 +1,6 @@
 """A function that runs once for each time it is started, and goes on from its last checkpoint."""
 
-from typing import Self
+from typing import Any, Self
 
 import pydantic
 
@@ -16,6 +16,16 @@ class JobSpec(Machine):
     retries: int = pydantic.Field(default=3, ge=0, le=10)
     checkpoint_path: str = "/checkpoints"
     """Where the checkpoints' volume is mounted."""
+    arguments: dict[str, Any] = {}
+    """On RunPod: keyword arguments of the function. On Modal each start brings its own."""
+    run: str = pydantic.Field(default="1", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """On RunPod: names the run. A run that has ended well is not repeated; another name is another run."""
+    checkpoint_gib: int = pydantic.Field(default=20, ge=10)
+    """On RunPod, where no volume is given: size of the pod's own disk for checkpoints."""
+    disk_gib: int | None = pydantic.Field(default=None, ge=1)
+    """Size of the scratch disk."""
+    regions: list[str] = []
+    """Where it may run; empty = anywhere."""
     tags: dict[str, str] = {}
 
     @pydantic.model_validator(mode="after")

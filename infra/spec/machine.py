@@ -3,7 +3,8 @@
 import pydantic
 
 from infra.spec.base import Spec
-from infra.spec.endpoint import CpuSpec, SecretRef
+from infra.spec.endpoint import CpuSpec
+from infra.spec.references import SecretRef
 from infra.spec.storage import VolumeMount
 
 

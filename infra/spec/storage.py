@@ -49,7 +49,7 @@ def _volume_in_words(value: str | DeclaredVolume) -> str:
 
 
 class VolumeMount(Spec):
-    """A volume as an endpoint mounts it."""
+    """A volume as an endpoint mounts it. In a list of volumes a `ModelVolume` may stand for itself."""
 
     volume: Annotated[
         str | DeclaredVolume,
@@ -61,13 +61,25 @@ class VolumeMount(Spec):
     read_only: bool = False
     sub_path: str | None = None
     data_center: str | None = None
-    """The data center a RunPod network volume is bound to."""
+    """The data center a RunPod network volume is bound to; known of a `ModelVolume`."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _stands_for_itself(cls, value: Any) -> Any:
+        return {"volume": value} if isinstance(value, str | DeclaredVolume) else value
 
     @pydantic.model_validator(mode="after")
     def _absolute(self) -> Self:
         if not self.path.startswith("/"):
             raise ValueError(f"path is {self.path!r}. Wanted: an absolute path such as /volume")
         return self
+
+    @property
+    def bound_to(self) -> str | None:
+        """The data center, as far as the program knows it."""
+        if self.data_center is None and isinstance(self.volume, DeclaredVolume):
+            return self.volume.data_center
+        return self.data_center
 
     @property
     def reference(self) -> Any:

@@ -8,6 +8,8 @@ from components.runpod_mapping import environment, to_runpod
 from infra.catalog import load
 from infra.spec.declarations import EndpointSpec, parse
 
+VOLUME = {"volume": "v", "data_center": "EU-RO-1"}
+
 
 def mapped(**values: Any) -> tuple[dict[str, Any], dict[str, str]]:
     spec = parse(EndpointSpec, {"cloud": "runpod", **values}, subject="x")
@@ -26,9 +28,13 @@ def test_a_whole_declaration_maps() -> None:
         fast_boot=True,
         regions=["EU-RO-1"],
         disk_gib=20,
-        volumes=[{"volume": "vol1"}],
+        volumes=[{"volume": "vol1", "data_center": "EU-RO-1"}],
+        registry="cred1",
     )
     assert problems == {}
+    assert arguments["type"] == "QUEUE"
+    assert arguments["registry_id"] == "cred1"
+    assert "args" not in arguments
     assert arguments["workers"] == {"min": 1, "max": 4, "idle_timeout": 30}
     assert arguments["scaling"] == {"type": "QUEUE_DELAY", "queue_delay": 2}
     assert arguments["timeout_ms"] == 120_000
@@ -54,7 +60,30 @@ def test_a_class_excludes_the_other_cards_of_its_pool() -> None:
         ({"gpu": ["L4", "T4"]}, "gpu[1]", "RunPod serverless offers no T4"),
         ({"gpu": "L4", "workers": {"buffer": 1}}, "workers.buffer", "raise workers.min"),
         ({"gpu": "L4", "auth": "none"}, "auth", "API key"),
-        ({"gpu": "L4", "kind": "load_balancer"}, "kind", "queue"),
+        (
+            {"gpu": "L4", "kind": "load_balancer", "scaler": {"type": "queue_delay", "value": 2}},
+            "scaler",
+            "REQUEST_COUNT only",
+        ),
+        ({"gpu": "L4", "kind": "load_balancer", "auth": "none"}, "auth", "API key"),
+        ({"gpu": "L4", "volumes": [VOLUME | {"read_only": True}]}, "volumes[0].read_only", "or use Modal"),
+        (
+            {"gpu": "L4", "volumes": [VOLUME | {"sub_path": "a"}]},
+            "volumes[0].sub_path",
+            "mounts a network volume whole",
+        ),
+        (
+            {"gpu": "L4", "volumes": [VOLUME | {"path": "/models"}]},
+            "volumes[0].path",
+            "Wanted: /runpod-volume",
+        ),
+        ({"gpu": "L4", "volumes": [{"volume": "v"}]}, "volumes[0].data_center", "no worker starts elsewhere"),
+        ({"gpu": "L4", "volumes": [VOLUME, VOLUME]}, "volumes[1]", "volumes[0] is in EU-RO-1, too"),
+        (
+            {"gpu": "L4", "volumes": [VOLUME], "regions": ["EU-RO-1", "US-KS-2"]},
+            "regions[1]",
+            "a worker in US-KS-2 would be without its volume, which is in EU-RO-1",
+        ),
         ({}, "gpu", "neither gpu nor cpu"),
         ({"gpu": "auto"}, "gpu", "GPU classes by name"),
         (
@@ -85,6 +114,22 @@ def test_request_count_leaves_the_idle_timeout_out() -> None:
     assert "idle_timeout" not in arguments["workers"]
 
 
+def test_a_load_balancer_scales_on_requests_and_keeps_idle_workers_for_a_while() -> None:
+    arguments, problems = mapped(gpu="L4", kind="load_balancer", concurrency=8, idle_timeout_s=30)
+    assert problems == {}
+    assert (arguments["type"], arguments["args"]) == ("LOAD_BALANCER", "http")
+    assert arguments["scaling"] == {"type": "REQUEST_COUNT", "request_count": 8}
+    assert arguments["workers"]["idle_timeout"] == 30
+
+
+def test_workers_run_only_where_their_volumes_are() -> None:
+    mounts = [VOLUME, {"volume": "w", "data_center": "US-KS-2"}]
+    arguments, problems = mapped(gpu="L4", volumes=mounts)
+    assert problems == {}
+    assert arguments["data_center_ids"] == ["EU-RO-1", "US-KS-2"]
+    assert arguments["network_volumes"] == ["v", "w"]
+
+
 @pytest.mark.parametrize(
     ("cpu", "flavors", "vcpu"),
     [
@@ -99,14 +144,11 @@ def test_cpu_takes_the_leanest_flavors_that_fit(cpu: dict[str, Any], flavors: li
     assert arguments["cpu"] == [{"id": flavor, "vcpu_count": vcpu} for flavor in flavors]
 
 
-def test_a_secret_goes_by_reference() -> None:
-    spec = parse(
-        EndpointSpec,
-        {"secrets": [{"name": "hf", "env": "HF_TOKEN"}], "env": {"A": "1"}, "concurrency": 8},
-        subject="x",
-    )
+def test_a_worker_learns_where_its_volume_is() -> None:
+    values = {"env": {"A": "1"}, "concurrency": 8, "volumes": [VOLUME]}
+    spec = parse(EndpointSpec, values, subject="x")
     assert environment(spec) == {
         "A": "1",
-        "HF_TOKEN": "{{ RUNPOD_SECRET_hf }}",
+        "PILOTLIGHT_VOLUME": "/runpod-volume",
         "PILOTLIGHT_CONCURRENCY": "8",
     }
