@@ -204,7 +204,9 @@ def _chain(image: ModalImage) -> str:
     if image.registry is not None:
         secret = call("modal.Secret.from_name", image.registry_secret) if image.registry_secret else None
         steps = [
-            call("modal.Image.from_registry", image.registry, secret=secret, add_python=image.add_python)
+            call("modal.Image.from_registry", image.registry, secret=secret, add_python=image.add_python),
+            # An entrypoint that does not hand over to its arguments would keep Modal's own from starting.
+            call(".entrypoint", []),
         ]
     else:
         steps = [call("modal.Image.debian_slim", python_version=image.python)]

@@ -8,10 +8,13 @@ _HASHES = re.compile(r"\s--hash=\S+")
 
 
 def read_packages(directory: Path | str) -> tuple[str, ...]:
-    """The logical lines without comments and hashes, in their order; none where there is no such file."""
+    """Of the directory's requirements.txt; none where there is no such file."""
     file = Path(directory) / "requirements.txt"
-    if not file.is_file():
-        return ()
+    return read_requirements(file) if file.is_file() else ()
+
+
+def read_requirements(file: Path) -> tuple[str, ...]:
+    """The logical lines without comments and hashes, in their order. Raises OSError."""
     joined = re.sub(r"\\\r?\n", " ", file.read_text(encoding="utf-8"))
     lines = (_HASHES.sub("", " ".join(_COMMENT.sub("", line).split())) for line in joined.splitlines())
     return tuple(line for line in lines if line)

@@ -237,11 +237,10 @@ def _image(path: str, image: AppImage) -> Iterator[Failure]:
             if getattr(image, field) is not None:
                 yield Failure(f"{path}.{_wire(field)}", "has no effect without registry. Fix: remove it")
     for index, package in known_items(image.pip):
-        if "==" not in package and "@" not in package:
-            yield Failure(
-                f"{path}.pip[{index}]",
-                f"{package!r} is not pinned: what runs could change without a review. Wanted: name==version",
-            )
+        if reason := rules.unpinned(package):
+            yield Failure(f"{path}.pip[{index}]", reason)
+    if image.pip is not None and image.requirements is not None:
+        yield Failure(f"{path}.requirements", "pip is set as well. Fix: remove one of them")
     for target, _ in known_items(image.files):
         if not target.startswith("/"):
             yield Failure(f"{path}.files.{target}", f"{target!r} is no absolute path in the container")

@@ -39,8 +39,10 @@ class AppImage(Model):
     apt: list[str] = prop([], desc="Debian packages.")
     pip: list[str] | None = prop(
         None,
-        desc="Python packages, each pinned (`name==version`). Unset: the source's requirements.txt; none on a registry "
-        "image, which has its own.",
+        desc="Python packages, each pinned (`name==version`). Unset: those of `requirements`.",
+    )
+    requirements: str | None = prop(
+        None, desc="Requirements file, relative to Pulumi.yaml. Unset: the source's requirements.txt, if any."
     )
     uv: bool = prop(True, desc="Whether uv installs the Python packages, and not pip.")
     commands: list[str] = prop([], desc="Shell commands that are run when the image is built.")

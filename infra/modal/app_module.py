@@ -17,7 +17,8 @@ from images.modal import (
     module_name,
     read_code,
 )
-from images.packages import read_packages
+from images.packages import read_packages, read_requirements
+from infra.modal import rules
 from infra.modal.app_model import (
     AppClass,
     AppFunction,
@@ -33,9 +34,10 @@ WEIGHTS_VARIABLE = "PILOTLIGHT_WEIGHTS"
 
 def read(root: Path | None, inputs: AppInputs) -> tuple[ModalApp, Code, list[tuple[str, str]]]:
     """The app as the template takes it, its code, and what is wrong with the code as (input in wire form, reason)."""
-    app = modal_app(root, inputs)
+    listed = _Listed(root, source(root, inputs))
+    app = modal_app(root, inputs, listed)
     code, problems = read_code(source(root, inputs), app)
-    return app, code, [(where or "source", reason) for where, reason in problems]
+    return app, code, [*((where or "source", reason) for where, reason in problems), *listed.problems]
 
 
 def name(app: ModalApp, code: Code) -> str:
@@ -47,9 +49,33 @@ def source(root: Path | None, inputs: AppInputs) -> Path:
     return (root or Path()) / Path(inputs.source).expanduser()
 
 
-def modal_app(root: Path | None, inputs: AppInputs) -> ModalApp:
+class _Listed:
+    """Packages of the requirements files that the app's images name, each read once, and what is wrong with them."""
+
+    def __init__(self, root: Path | None, directory: Path) -> None:
+        self._root, self._directory = root or Path(), directory
+        self._known: dict[str | None, tuple[str, ...]] = {}
+        self.problems: list[tuple[str, str]] = []
+
+    def of(self, file: str | None) -> tuple[str, ...]:
+        if file not in self._known:
+            self._known[file] = self._read(file)
+        return self._known[file]
+
+    def _read(self, file: str | None) -> tuple[str, ...]:
+        name = file or "requirements.txt"
+        try:
+            lines = read_packages(self._directory) if file is None else read_requirements(self._root / file)
+        except (OSError, ValueError) as error:
+            self.problems.append(("image.requirements", f"{name} cannot be read: {error}"))
+            return ()
+        where = "source" if file is None else "image.requirements"
+        self.problems += [(where, f"{name}: {reason}") for reason in filter(None, map(rules.unpinned, lines))]
+        return lines
+
+
+def modal_app(root: Path | None, inputs: AppInputs, packages: _Listed) -> ModalApp:
     weights = {WEIGHTS_VARIABLE: inputs.weights} if inputs.weights else {}
-    packages = read_packages(source(root, inputs))
     return ModalApp(
         name=str(inputs.name),
         image=_image(inputs.image, packages),
@@ -62,7 +88,7 @@ def modal_app(root: Path | None, inputs: AppInputs) -> ModalApp:
     )
 
 
-def _function(name: str, function: AppFunction, packages: tuple[str, ...]) -> ModalService:
+def _function(name: str, function: AppFunction, packages: _Listed) -> ModalService:
     return _service(
         name,
         function,
@@ -73,9 +99,7 @@ def _function(name: str, function: AppFunction, packages: tuple[str, ...]) -> Mo
     )
 
 
-def _service(
-    name: str, service: AppFunction | AppClass, packages: tuple[str, ...], **more: Any
-) -> ModalService:
+def _service(name: str, service: AppFunction | AppClass, packages: _Listed, **more: Any) -> ModalService:
     return ModalService(
         name=name,
         entry=service.entry or None,
@@ -125,15 +149,14 @@ def _request_and_limit(request: Any, limit: Any, default: Any) -> Any:
     return request if limit is None else (request if request is not None else default, limit)
 
 
-def _image(image: AppImage, packages: tuple[str, ...]) -> ModalImage:
-    own = packages if image.registry is None else ()
+def _image(image: AppImage, packages: _Listed) -> ModalImage:
     return ModalImage(
         registry=image.registry,
         registry_secret=image.registry_secret,
         add_python=image.add_python,
         python=image.python,
         apt=tuple(image.apt),
-        pip=own if image.pip is None else tuple(image.pip),
+        pip=packages.of(image.requirements) if image.pip is None else tuple(image.pip),
         uv=image.uv,
         commands=tuple(image.commands),
         env=image.env,

@@ -128,6 +128,13 @@ def pinned(path: str, value: Any) -> Iterator[Failure]:
         )
 
 
+def unpinned(requirement: str) -> str | None:
+    """What is wrong with a line of requirements, if it names a package without a version."""
+    if requirement.startswith("-") or "==" in requirement or "@" in requirement:
+        return None
+    return f"{requirement!r} is not pinned: what runs could change without a review. Wanted: name==version"
+
+
 def within(path: str, value: Any, limit: str) -> Iterator[Failure]:
     """Against the catalog's range. Nothing for what is unset or unknown."""
     if not is_known(value):

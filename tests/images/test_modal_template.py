@@ -134,7 +134,7 @@ def test_an_image_chain_has_the_packages_that_the_oci_image_has(handler):
 def test_a_registry_image_by_digest(handler):
     ref = "registry.example/search@sha256:" + "a" * 64
     _, text = module(handler(ECHO), search(handler(ECHO), ModalImage(registry=ref, add_python="3.11")))
-    assert f"modal.Image.from_registry('{ref}', add_python='3.11')" in text
+    assert f"modal.Image.from_registry('{ref}', add_python='3.11').entrypoint([])" in text
 
 
 def test_hostile_values_stay_values(handler):

@@ -179,6 +179,9 @@ def test_a_function_is_refused_at_the_property(
         ({"env": {"A": Secret("x")}}, "env.A", "is secret"),
         ({"classes": Secret({"Search": {"env": {"A": "x"}}})}, "classes", "is secret"),
         ({"image": {"files": {"/a": "missing.txt"}}}, "image.files", "missing.txt does not exist"),
+        ({"image": {"requirements": "none.txt"}}, "image.requirements", "none.txt cannot be read"),
+        ({"image": {"requirements": "search/model.py"}}, "image.requirements", "is not pinned"),
+        ({"image": {"requirements": "x.txt", "pip": []}}, "image.requirements", "pip is set as well"),
     ],
 )
 def test_an_app_is_refused_at_the_property(root: Path, inputs: dict[str, Any], path: str, says: str) -> None:
@@ -226,5 +229,10 @@ def test_the_module_follows_from_what_reaches_the_containers(root: Path) -> None
     assert first not in modules
     (root / "search" / "requirements.txt").write_text("numpy==2.4.6\n")
     assert checked(root)[0]["module"] not in {first, *modules}
+    (root / "elsewhere.txt").write_text("numpy==2.4.6  # the same\n")
+    assert checked(root, image={"requirements": "elsewhere.txt"})[0]["module"] == checked(root)[0]["module"]
+    (root / "search" / "requirements.txt").write_text("numpy\n")
+    assert "requirements.txt: 'numpy' is not pinned" in checked(root)[1]["source"]
+    (root / "search" / "requirements.txt").write_text("numpy==2.4.6\n")
     (root / "search" / "blob.bin").write_bytes(base64.b64decode("/wD+"))
     assert checked(root)[0]["module"] != first
