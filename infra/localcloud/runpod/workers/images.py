@@ -46,15 +46,23 @@ class UnpackedImage:
     cwd: Path
     env: Mapping[str, str]
 
-    def argv(self, args: str) -> list[str]:
-        """`args` (one string, shell quoting) takes the place of the image's command, as on RunPod."""
+    def argv(self, args: str, mounted: Collection[str] = ()) -> list[str]:
+        """`args` (one string, shell quoting) takes the place of the image's command, as on RunPod. Below the paths in
+        `mounted` lies something else than the image."""
         words = [*self.entrypoint, *(shlex.split(args) if args else self.command)]
-        return [str(self.python), *(on_host(self.root, word) for word in words[1:])]
+        return [
+            str(self.python),
+            *(word if _below(word, mounted) else on_host(self.root, word) for word in words[1:]),
+        ]
 
 
 def on_host(root: Path, path: str) -> str:
     """An absolute path of the image as the path on this machine; anything else unchanged."""
     return str(root / path.lstrip("/")) if path.startswith("/") else path
+
+
+def _below(path: str, folders: Collection[str]) -> bool:
+    return any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 class ImageStore:
