@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,12 @@ from infra.localcloud.modal.assembly import LocalModal
 from infra.localcloud.modal.containers.metering import with_modal
 from infra.localcloud.modal.images import Unpacked
 from infra.localcloud.modal.world import Token, Urls
+from infra.localcloud.runpod.model import PodRecord
+from infra.localcloud.runpod.pods import LocalPods
 from infra.localcloud.runpod.rest import offers
 from infra.localcloud.runpod.rest.service import RestService
+from infra.localcloud.runpod.rest.stock import Stock
+from infra.localcloud.runpod.volumes import VolumeDirectories
 from infra.localcloud.runpod.workers.fleet import LocalFleet
 from infra.localcloud.runpod.workers.images import ImageStore, UnpackedImage, on_host
 from infra.localcloud.runpod.workers.reference import ALIAS, parse
@@ -50,6 +54,8 @@ class Cloud:
     registry: Registry
     objectstore: ObjectStore
     fleet: LocalFleet
+    volumes: VolumeDirectories
+    pods: LocalPods
     service: RestService
     modal: LocalModal
     started_at: float
@@ -65,7 +71,7 @@ class Cloud:
     async def close(self) -> None:
         """Stop what runs: workers first, while they can still reach us, then what they use."""
         self.service.close()
-        await asyncio.gather(self.fleet.close(), self.modal.close())
+        await asyncio.gather(self.fleet.close(), self.pods.close(), self.modal.close())
         await self.objectstore.stop()
 
 
@@ -78,6 +84,7 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
     hosts = (ALIAS, f"127.0.0.1:{ports['registry']}", f"localhost:{ports['registry']}")
     url = f"http://127.0.0.1:{ports['api']}"
     unpacked = ImageStore(registry, paths.cloud / "images", hosts)
+    boot = runpod_boot(random.Random())
     fleet = LocalFleet(
         clock,
         unpacked,
@@ -89,12 +96,38 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         keys.api_key,
         faults=faults,
         worker_env=_worker_environment(keys, ports),
-        real_boot=runpod_boot(random.Random()),
+        real_boot=boot,
+    )
+    volumes = VolumeDirectories(paths.volumes)
+    pods = LocalPods(
+        clock,
+        unpacked,
+        volumes,
+        NoSecrets(),
+        store.kv("runpod.pod_ends"),
+        url,
+        paths.cloud,
+        keys.api_key,
+        faults=faults,
+        worker_env=_worker_environment(keys, ports),
+        stock=_pod_stock(Stock(settings, offers.load())),
+        delay=lambda record: boot(record) if settings.cold_start == "real" else 0.0,
     )
     images = LocalImages(registry, hosts)
     service = RestService(
-        store, fleet, clock, settings, keys.api_key, url, images, meter=meter, faults=faults
+        store,
+        fleet,
+        clock,
+        settings,
+        keys.api_key,
+        url,
+        images,
+        meter=meter,
+        faults=faults,
+        volumes=volumes,
+        pods=pods,
     )
+    pods.on_end = service.pods.ended
     settings.on_change(fleet.settings_changed)
     modal = LocalModal(
         store,
@@ -127,6 +160,8 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         registry,
         objectstore,
         fleet,
+        volumes,
+        pods,
         service,
         modal,
         clock.now(),
@@ -161,6 +196,13 @@ class RegistryImages:
         return _for_modal(await self._images.resolve(reference))
 
 
+class NoSecrets:
+    """Implements `Secrets` until the account can have some."""
+
+    def secret(self, name: str) -> str | None:
+        return None
+
+
 def registry_site(cloud: Cloud) -> web.Application:
     middlewares = [loopback_only(cloud.ports["registry"]), cloud.faults.middleware("registry")]
     return registry_app(cloud.registry, middlewares)
@@ -170,6 +212,16 @@ def _for_modal(image: UnpackedImage) -> Unpacked:
     env = dict(image.env)
     folders = [folder for folder in env.pop("PYTHONPATH", "").split(os.pathsep) if folder]
     return Unpacked(tuple(folders or [on_host(image.root, "/app")]), env)
+
+
+def _pod_stock(stock: Stock) -> Callable[[PodRecord], str]:
+    def why_none(record: PodRecord) -> str:
+        wanted = record.gpu_type_id or next((str(cpu.get("id")) for cpu in record.cpu), "")
+        if not wanted or stock.of(wanted, record.data_center_id) != "NONE":
+            return ""
+        return f"no {wanted} is free in {record.data_center_id} now"
+
+    return why_none
 
 
 def _worker_environment(keys: Keys, ports: dict[str, int]) -> dict[str, str]:

@@ -86,6 +86,11 @@ class CloudPaths:
         return self.cloud / "s3"
 
     @property
+    def volumes(self) -> Path:
+        """RunPod's network volumes, a directory each."""
+        return self.cloud / "volumes"
+
+    @property
     def registry(self) -> Path:
         return self.cloud / "registry"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from infra.localcloud.core.faults import Fault, FaultKind
-from infra.localcloud.runpod.model import PodStatus
+from infra.localcloud.runpod.model import LogLine, PodStatus
 from infra.localcloud.runpod.pods.pod import CRASHES, RESTART_S, STEADY_S, STOCK_S, STOP_GRACE_S
 from tests.localcloud.pods.conftest import Test, World
 
@@ -306,7 +306,7 @@ def test_lines_keep_their_numbers_over_restarts(played: Played) -> None:
         numbers = [line.seq for line in await world.lines()]
         assert numbers == list(range(1, len(numbers) + 1))
 
-    seen: list[object] = []
+    seen: list[LogLine] = []
     played(first)
     played(second)
 
