@@ -71,10 +71,21 @@ class RunPodClient:
         return await self._request(ctx, "GET", path, doing, params=params)
 
     async def post(
-        self, ctx: Waiting, path: str, doing: str, body: dict[str, Any], secrets: Iterable[str] = ()
+        self,
+        ctx: Waiting,
+        path: str,
+        doing: str,
+        body: dict[str, Any],
+        secrets: Iterable[str] = (),
+        *,
+        repeatable: bool = False,
     ) -> Any:
-        """Sent once: a lost answer raises EffectUnknown, and the caller looks before sending again."""
-        return await self._request(ctx, "POST", path, doing, body=body, secrets=secrets)
+        """Sent once: a lost answer raises EffectUnknown, and the caller looks before sending again.
+
+        `repeatable`: the same effect however often it is done, so it is simply sent again.
+        """
+        once = not repeatable
+        return await self._request(ctx, "POST", path, doing, body=body, secrets=secrets, once=once)
 
     async def patch(
         self, ctx: Waiting, path: str, doing: str, body: dict[str, Any], secrets: Iterable[str] = ()
@@ -131,6 +142,7 @@ class RunPodClient:
         params: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
         secrets: Iterable[str] = (),
+        once: bool = False,
     ) -> Any:
         httpx = _httpx()
         hidden = [self._api_key, *secrets]
@@ -152,12 +164,12 @@ class RunPodClient:
                     await self._throttled(ctx, answer, doing)
                     continue
                 failure = from_answer(
-                    answer.status_code, _redacted(_body(answer), hidden), doing, self._key_source
+                    answer.status_code, redacted(_body(answer), hidden), doing, self._key_source
                 )
                 unsent = False
             if not isinstance(failure, Unavailable):
                 raise failure
-            if method == "POST" and not unsent:
+            if once and not unsent:
                 raise EffectUnknown(failure.what, status=failure.status) from failure
             await self._back_off(ctx, attempt, failure)
 
@@ -213,7 +225,7 @@ class RunPodClient:
             ) from error
 
     def _unreachable(self, error: Exception, doing: str, hidden: Iterable[str]) -> Unavailable:
-        cause = _redacted(str(error) or type(error).__name__, hidden)
+        cause = redacted(str(error) or type(error).__name__, hidden)
         return Unavailable(
             f"RunPod did not answer the attempt to {doing} ({cause})",
             fix=f"is {self.base_url} reachable from here? It is set by baseUrl or RUNPOD_API_BASE_URL",
@@ -254,7 +266,7 @@ def _body(answer: "httpx.Response") -> Any:
         return answer.text
 
 
-def _redacted(value: Any, hidden: Iterable[str]) -> Any:
+def redacted(value: Any, hidden: Iterable[str]) -> Any:
     """The value with every secret blanked out, wherever it stands in the text."""
     text = json.dumps(value)
     for secret in hidden:

@@ -73,29 +73,37 @@ class EndpointWorkers(Model):
 
 
 class EndpointRequestUrls(Model):
-    """Where to send jobs. `{job_id}` in status, stream, cancel and retry stands for a job's id."""
+    """Where to send requests. A load balancer has `base` and `health`, a queue all the others; `{job_id}` in status, stream,
+    cancel and retry stands for a job's id.
+    """
 
-    run: str = prop(desc="Submit a job.")
-    run_sync: str = prop(desc="Submit a job and wait for its result.")
-    status: str = prop(desc="A job's state and result.")
-    stream: str = prop(desc="A job's partial results.")
-    cancel: str = prop(desc="Stop a job.")
-    retry: str = prop(desc="Queue a failed job again.")
-    purge_queue: str = prop(desc="Remove all waiting jobs.")
-    health: str = prop(desc="Counts of workers and jobs.")
+    base: str | None = prop(None, desc="Root of the workers' own HTTP and WebSocket paths.")
+    run: str | None = prop(None, desc="Submit a job.")
+    run_sync: str | None = prop(None, desc="Submit a job and wait for its result.")
+    status: str | None = prop(None, desc="A job's state and result.")
+    stream: str | None = prop(None, desc="A job's partial results.")
+    cancel: str | None = prop(None, desc="Stop a job.")
+    retry: str | None = prop(None, desc="Queue a failed job again.")
+    purge_queue: str | None = prop(None, desc="Remove all waiting jobs.")
+    health: str = prop(desc="Counts of workers and jobs; of a load balancer, the workers' own health path.")
 
 
 class EndpointInputs(Model):
     name: str = prop(auto_name=True, desc="Name in RunPod's console.")
     type: EndpointType = prop(
-        EndpointType.QUEUE, change=Change.REPLACE, desc="Only QUEUE is offered by this version."
+        EndpointType.QUEUE,
+        change=Change.REPLACE,
+        desc="QUEUE: workers take jobs. LOAD_BALANCER: requests go straight to the workers' own HTTP server, whose port "
+        "is in the variable PORT; it scales by REQUEST_COUNT only.",
     )
     image: str = prop(desc="Container image, best pinned by digest.")
     gpu: EndpointGpu | None = prop(None, desc="GPUs of a worker. Exactly one of gpu and cpu.")
     cpu: list[EndpointCpu] | None = prop(
         None, desc="Acceptable CPU configurations. Exactly one of gpu and cpu."
     )
-    scaling: EndpointScaling = prop(EndpointScaling(), desc="What makes RunPod add workers.")
+    scaling: EndpointScaling = prop(
+        EndpointScaling(), desc="What makes RunPod add workers. A load balancer's default is REQUEST_COUNT."
+    )
     workers: EndpointWorkers = prop(EndpointWorkers(), desc="How many workers, and for how long they stay.")
     timeout_ms: int = prop(
         300_000, desc="The longest a request may run. Always sent: left out, RunPod would store 0."
@@ -108,6 +116,19 @@ class EndpointInputs(Model):
     data_center_ids: list[str] = prop([], desc="Data centers that workers may run in; empty = any.")
     flashboot: Flashboot = prop(Flashboot.OFF, desc="RunPod's acceleration of cold starts.")
     network_volumes: list[str] = prop([], desc="Ids of network volumes, at most one per data center.")
+    network_volume_data_centers: list[str] = prop(
+        [],
+        write_only=True,
+        ignore=True,
+        desc="Where each of networkVolumes is, in the same order. Never sent: with it, a placement that could miss its "
+        "volume is refused in the preview, and dataCenterIds, when unset, are these.",
+    )
+    repair_scale_down: bool = prop(
+        True,
+        write_only=True,
+        desc="RunPod lowers workers.max of an idle endpoint by itself. True: that is drift, and the next `up` after a "
+        "refresh raises it again. False: it stays lowered, and is no difference.",
+    )
     wait_for_rollout: bool = prop(
         True, write_only=True, ignore=True, desc="Wait until the workers run what was declared."
     )
@@ -125,7 +146,12 @@ class EndpointInputs(Model):
 
 
 class EndpointState(EndpointInputs):
-    url: str = prop(desc="Where to send a job and wait for its result (`requestUrls.runSync`).")
-    request_urls: EndpointRequestUrls = prop(desc="Where to send jobs.")
+    url: str = prop(
+        desc="Where to send a job and wait for its result (`requestUrls.runSync`); of a load balancer its root."
+    )
+    request_urls: EndpointRequestUrls = prop(desc="Where to send jobs or requests.")
     created_at: str = prop(desc="When RunPod created the endpoint (ISO 8601).")
     version: int | None = prop(None, desc="The endpoint's version when its rollout was last waited for.")
+    scaled_down_to: int | None = prop(
+        None, desc="What RunPod has lowered workers.max to because the endpoint was idle, when last read."
+    )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from infra.catalog.model import squeeze
+from infra.runpod import idle, listed, marks
 from infra.runpod.endpoint_model import (
     ComputeFamily,
     EndpointCpu,
@@ -11,21 +12,60 @@ from infra.runpod.endpoint_model import (
     EndpointRequestUrls,
     EndpointScaling,
     EndpointState,
+    EndpointType,
     EndpointWorkers,
     Flashboot,
     ScalingType,
 )
-from infra.spec.errors import PilotlightError
+from infra.runpod.listed import as_given
+from infra.runpod.marks import MARK_KEY
 
 Raw = dict[str, Any]
 
-MARK_KEY = "PILOTLIGHT_MARK"
-"""The environment variable that carries our mark: RunPod's endpoints have no tags."""
+NAMES = {
+    "name": "name",
+    "type": "type",
+    "image": "image",
+    "gpu": "gpu",
+    "cpu": "cpu",
+    "scaling": "scaling",
+    "workers": "workers",
+    "timeout": "timeoutMs",
+    "env": "env",
+    "args": "args",
+    "disk": "disk",
+    "ports": "ports",
+    "registry": "registryId",
+    "dataCenterIds": "dataCenterIds",
+    "flashboot": "flashboot",
+    "networkVolumes": "networkVolumes",
+}
+"""RunPod's name of a property -> ours."""
+
+WORDS = {
+    "registry": "registryId",
+    "network volume": "networkVolumes",
+    "networkvolume": "networkVolumes",
+    "idletimeout": "workers.idleTimeout",
+    "excludedtypes": "gpu.excludedTypes",
+    "cuda": "gpu.minCudaVersion",
+    "pool": "gpu.pools",
+    "flavor": "cpu",
+    "vcpu": "cpu",
+    "load balancing": "scaling.type",
+    "load-balancing": "scaling.type",
+    "worker": "workers",
+    "data center": "dataCenterIds",
+    "image": "image",
+    "timeout": "timeoutMs",
+}
+"""A word in RunPod's prose -> the property that it is about, the narrowest first."""
 
 DEFAULT_QUEUE_DELAY_S = 4
 DEFAULT_REQUEST_COUNT = 4
 
 _URLS = {
+    "base": "base",
     "run": "run",
     "run_sync": "runSync",
     "status": "status",
@@ -52,20 +92,24 @@ def create_body(inputs: EndpointInputs, mark: str) -> Raw:
     return body
 
 
-def patch_body(current: Raw, inputs: EndpointInputs, mark: str) -> Raw:
+def patch_body(current: Raw, inputs: EndpointInputs, mark: str, *, keep_max: int | None = None) -> Raw:
     """What must be sent so that `current` becomes what is declared; empty when it already is.
 
     The mark alone is no reason to send an environment: that would restart the workers of an imported endpoint.
+    `keep_max`: what RunPod lowered workers.max to, where that is to stay.
     """
+    wanted = _desired(inputs, mark, current)
+    if keep_max is not None:
+        wanted["workers"]["max"] = keep_max
     patch: Raw = {}
-    for field, wanted in _desired(inputs, mark, current).items():
+    for field, value in wanted.items():
         have = _normal(field, current.get(field))
         if field == "env":
-            same = _without_mark(wanted) == _without_mark(have or {})
+            same = marks.without(value) == marks.without(have)
         else:
-            same = _covers(have, _normal(field, wanted))
+            same = listed.covers(have, _normal(field, value))
         if not same:
-            patch[field] = wanted
+            patch[field] = value
     return patch
 
 
@@ -79,14 +123,13 @@ def state(raw: Raw, hint: EndpointInputs | None, version: int | None = None) -> 
     `hint` (old state or new inputs) gives what RunPod cannot return, and the order and spelling of lists in which
     order and spelling mean nothing.
     """
-    if raw.get("type", "QUEUE") != "QUEUE":
-        raise PilotlightError(
-            f"RunPod endpoint {raw['id']} is of type {raw['type']}",
-            wanted="QUEUE, the type that this version manages",
-        )
-    scaling, workers = raw["scaling"], raw["workers"]
+    scaling, workers, urls = raw["scaling"], raw["workers"], raw["requestUrls"]
+    repair = getattr(hint, "repair_scale_down", True)
+    lowered = idle.lowered(raw, hint.workers) if hint else None
+    most = hint.workers.max if hint and lowered is not None and not repair else workers["max"]
     return EndpointState(
         name=raw["name"],
+        type=EndpointType(raw.get("type") or "QUEUE"),
         image=raw.get("image") or "",
         gpu=_gpu_state(raw["gpu"], hint.gpu if hint else None) if raw.get("gpu") else None,
         cpu=[EndpointCpu(id=entry["id"], vcpu_count=entry["vcpuCount"]) for entry in raw["cpu"]]
@@ -97,36 +140,37 @@ def state(raw: Raw, hint: EndpointInputs | None, version: int | None = None) -> 
             queue_delay=scaling.get("queueDelay"),
             request_count=scaling.get("requestCount"),
         ),
-        workers=EndpointWorkers(
-            min=workers["min"], max=workers["max"], idle_timeout=workers.get("idleTimeout")
-        ),
+        workers=EndpointWorkers(min=workers["min"], max=most, idle_timeout=workers.get("idleTimeout")),
         timeout_ms=raw["timeout"],
-        env=_without_mark(raw.get("env") or {}),
+        env=marks.without(raw.get("env")),
         args=raw.get("args") or "",
         disk=raw.get("disk"),
-        ports=_as_given(raw.get("ports"), hint.ports if hint else None),
+        ports=as_given(raw.get("ports"), hint.ports if hint else None),
         registry_id=raw.get("registry") or None,
-        data_center_ids=_as_given(raw.get("dataCenterIds"), hint.data_center_ids if hint else None),
+        data_center_ids=as_given(raw.get("dataCenterIds"), hint.data_center_ids if hint else None),
         flashboot=Flashboot(raw["flashboot"]),
-        network_volumes=_as_given(raw.get("networkVolumes"), hint.network_volumes if hint else None),
+        network_volumes=as_given(raw.get("networkVolumes"), hint.network_volumes if hint else None),
+        network_volume_data_centers=getattr(hint, "network_volume_data_centers", None) or [],
+        repair_scale_down=bool(repair),
         wait_for_rollout=hint.wait_for_rollout if hint else True,
         intent=hint.intent if hint else None,
         compute_family=ComputeFamily.GPU if raw.get("gpu") else ComputeFamily.CPU,
-        url=raw["requestUrls"]["runSync"],
+        url=urls.get("runSync") or urls["base"],
         request_urls=EndpointRequestUrls(
-            **{field: raw["requestUrls"][wire] for field, wire in _URLS.items()}
+            **{field: urls[wire] for field, wire in _URLS.items() if wire in urls}
         ),
         created_at=raw["createdAt"],
         version=version,
+        scaled_down_to=lowered,
     )
 
 
 def _gpu_state(gpu: Raw, hint: EndpointGpu | None) -> EndpointGpu:
     return EndpointGpu(
-        pools=_as_given(gpu["pools"], hint.pools if hint else None),
-        excluded_types=_as_given(gpu.get("excludedTypes"), hint.excluded_types if hint else None),
+        pools=as_given(gpu["pools"], hint.pools if hint else None),
+        excluded_types=as_given(gpu.get("excludedTypes"), hint.excluded_types if hint else None),
         count=gpu.get("count", 1),
-        allowed_cuda_versions=_as_given(
+        allowed_cuda_versions=as_given(
             gpu.get("allowedCudaVersions"), hint.allowed_cuda_versions if hint else None
         ),
         min_cuda_version=gpu.get("minCudaVersion") or None,
@@ -176,10 +220,12 @@ def _scaling(inputs: EndpointInputs, current: Raw) -> Raw:
 
 def _workers(inputs: EndpointInputs, current: Raw) -> Raw:
     workers = {"min": inputs.workers.min, "max": inputs.workers.max}
-    idle = _first(inputs.workers.idle_timeout, current.get("idleTimeout"))
-    # RunPod refuses an idle timeout beside REQUEST_COUNT, even an unchanged one.
-    if idle is not None and inputs.scaling.type is ScalingType.QUEUE_DELAY:
-        workers["idleTimeout"] = idle
+    timeout = _first(inputs.workers.idle_timeout, current.get("idleTimeout"))
+    # RunPod refuses an idle timeout of a queue that scales by REQUEST_COUNT, even an unchanged one.
+    if timeout is not None and not (
+        inputs.type is EndpointType.QUEUE and inputs.scaling.type is ScalingType.REQUEST_COUNT
+    ):
+        workers["idleTimeout"] = timeout
     return workers
 
 
@@ -199,29 +245,4 @@ def _normal(field: str, value: Any) -> Any:
         }
     if field == "cpu" and isinstance(value, list):
         return [{"id": entry["id"], "vcpuCount": entry["vcpuCount"]} for entry in value]
-    if field in ("ports", "dataCenterIds", "networkVolumes"):
-        return sorted(value or [])
-    if field == "registry":
-        return value or None
-    if field == "args":
-        return value or ""
-    return value
-
-
-def _covers(have: Any, wanted: Any) -> bool:
-    """Whether `have` already says all that `wanted` says; in an object it may say more."""
-    if isinstance(wanted, dict) and isinstance(have, dict):
-        return all(have.get(key) == value for key, value in wanted.items())
-    return bool(have == wanted)
-
-
-def _as_given(found: list[str] | None, given: list[str] | None) -> list[str]:
-    """`given` when it means the same set, so that order and spacing are never a difference."""
-    found = found or []
-    if given is not None and sorted(map(squeeze, found)) == sorted(map(squeeze, given)):
-        return given
-    return found
-
-
-def _without_mark(env: Raw) -> Raw:
-    return {key: value for key, value in env.items() if key != MARK_KEY}
+    return listed.normal(field, value)

@@ -1,6 +1,8 @@
 """RunPod's refusals as errors that say what to do. One table maps HTTP statuses to them."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from infra.spec.errors import PilotlightError
@@ -73,6 +75,40 @@ class Unavailable(RunPodError):
 
 class EffectUnknown(RunPodError):
     """A create was sent and no answer came: it may or may not have been done. Look before sending it again."""
+
+
+_IN_BODY = re.compile(r"^\$\.([\w.\[\]]+): ")
+_LACKING = re.compile(r"^\$: (?:missing propert(?:y|ies)|additional properties|properties) '(\w+)'")
+_LEADING = re.compile(r"^([a-z][\w.\[\]]*): ")
+
+
+@contextmanager
+def at_property(names: Mapping[str, str], words: Mapping[str, str] | None = None) -> Iterator[None]:
+    """What RunPod refuses inside, with the property that it is about in front of it.
+
+    `names`: RunPod's name of a property -> ours ("" drops a path). `words`: a word that only a refusal of that property
+    has -> the property, for RunPod's prose.
+    """
+    try:
+        yield
+    except (Rejected, Missing, Conflict) as error:
+        place = _place(error, names, words or {})
+        if place:
+            error.what = f"{place}: {error.what}"
+        raise
+
+
+def _place(error: RunPodError, names: Mapping[str, str], words: Mapping[str, str]) -> str:
+    for text in (*error.errors, error.detail):
+        found = _IN_BODY.match(text) or _LACKING.match(text)
+        leading = _LEADING.match(text)
+        if found is None and leading and re.split(r"[.\[]", leading[1])[0] in names:
+            found = leading
+        if found:
+            head, rest = re.match(r"(\w+)(.*)", found[1]).groups()  # type: ignore[union-attr]
+            return f"{names.get(head, head)}{rest}"
+    said = " ".join((error.detail, *error.errors)).lower()
+    return next((name for word, name in words.items() if word.lower() in said), "")
 
 
 _CLASSES: Mapping[int, type[RunPodError]] = {

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from infra.kit import Context
+from infra.runpod.account import Account
 from infra.runpod.serverless import Serverless
 from infra.spec.errors import PilotlightError
 
@@ -23,7 +24,7 @@ class NotReady(PilotlightError):
         self.reasons = reasons
 
 
-async def wait(ctx: Context[Serverless], serverless: Serverless, id: str, min_workers: int) -> int | None:
+async def wait(ctx: Context[Account], serverless: Serverless, id: str, min_workers: int) -> int | None:
     """Until `min_workers` of the current version are ready and none runs an older one. Returns the version.
 
     Raises NotReady when workers stay unhealthy and none is on its way, or when the operation's time is up. Old workers
@@ -64,7 +65,7 @@ def _progress(ready: int, wanted: int, counts: Counter[str], old: int) -> str:
     return ", ".join(parts)
 
 
-def _out_of_time(ctx: Context[Serverless], text: str, counts: Counter[str]) -> str:
+def _out_of_time(ctx: Context[Account], text: str, counts: Counter[str]) -> str:
     reason = f"not ready after {ctx.timeout:.0f} s: {text}"
     if counts["THROTTLED"]:
         reason += ". RunPod has no free machine of this kind: add GPU pools or data centers"

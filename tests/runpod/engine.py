@@ -11,7 +11,7 @@ import grpc.aio  # type: ignore[import-untyped]
 from infra.kit.protos import provider_pb2, provider_pb2_grpc, status_pb2
 from infra.kit.wire import Secret, decode, encode, plain
 
-TYPE = "pilotlight-runpod:index:Endpoint"
+PACKAGE = "pilotlight-runpod:index"
 
 
 class Clock:
@@ -168,6 +168,24 @@ class Engine:
         self.state[name] = found
         return found
 
+    async def invoke(self, function: str, **args: Any) -> dict[str, Any]:
+        request = provider_pb2.InvokeRequest(tok=f"{PACKAGE}:{function}", args=encode(args))
+        answer = await self._call("Invoke", request)
+        if answer.failures:
+            raise Refused({failure.property: failure.reason for failure in answer.failures})
+        return dict(plain(decode(getattr(answer, "return"))))
+
+    async def replace(self, name: str, props: dict[str, Any]) -> str:
+        """`pulumi up --replace`: the new one before the old goes."""
+        old = self.state[name]
+        fresh = await self._call(
+            "Check",
+            provider_pb2.CheckRequest(urn=urn(name), news=encode(props), randomSeed=secrets.token_bytes(32)),
+        )
+        await self._create(name, decode(fresh.inputs), 0)
+        await self._delete(name, old)
+        return self.state[name].id
+
     async def destroy(self, name: str) -> None:
         await self._delete(name, self.state.pop(name))
 
@@ -225,7 +243,9 @@ class Engine:
 
 
 def urn(name: str) -> str:
-    return f"urn:pulumi:dev::shop::{TYPE}::{name}"
+    """Of `Kind/name`; without a kind it is an endpoint."""
+    kind, _, own = name.rpartition("/")
+    return f"urn:pulumi:dev::shop::{PACKAGE}:{kind or 'Endpoint'}::{own}"
 
 
 def secret(value: Any) -> Secret:

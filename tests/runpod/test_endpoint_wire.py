@@ -7,7 +7,6 @@ import pytest
 from infra.kit.wire import to_wire
 from infra.runpod.endpoint_model import EndpointInputs
 from infra.runpod.endpoint_wire import create_body, moves_workers, patch_body, state
-from infra.spec.errors import PilotlightError
 
 MARK = "pl-aaaaaaaa-bbbbbbbbbb-cccccccc"
 DECLARED: dict[str, Any] = {
@@ -193,6 +192,11 @@ def test_fields_that_nobody_knows_yet_are_passed_over() -> None:
     assert state(raw, None).workers.max == 3
 
 
-def test_a_load_balancer_is_refused_by_name() -> None:
-    with pytest.raises(PilotlightError, match="LOAD_BALANCER"):
-        state(answer(type="LOAD_BALANCER", requestUrls={"base": "b", "health": "h"}), None)
+def test_a_load_balancer_has_a_root_in_place_of_job_routes() -> None:
+    found = state(answer(type="LOAD_BALANCER", requestUrls={"base": "b", "health": "h"}), None)
+    assert (found.type.value, found.url, found.request_urls.base, found.request_urls.run) == (
+        "LOAD_BALANCER",
+        "b",
+        "b",
+        None,
+    )

@@ -19,7 +19,7 @@ def test_pulumis_own_binder_accepts_it(tmp_path: Path) -> None:
     schema.write_text(json.dumps(build(provider)))
     done = subprocess.run([checker, schema], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "1 resources" in done.stdout
+    assert "6 resources, 29 types, 5 functions" in done.stdout
 
 
 def test_what_replaces_and_what_is_secret_is_said() -> None:

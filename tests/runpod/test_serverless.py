@@ -9,11 +9,12 @@ import httpx
 import pytest
 
 from infra.runpod.errors import EffectUnknown, RunPodError
+from infra.runpod.marks import of_environment
 from infra.runpod.serverless import Serverless
 from tests.runpod.helpers import Patience, Script, listing, problem
 
 ServerlessOf = Callable[[Callable[[httpx.Request], httpx.Response]], Serverless]
-BODY = {"name": "search", "env": {"PILOTLIGHT_MARK": "pl-1", "TOKEN": "secret-canary"}}
+BODY: dict[str, Any] = {"name": "search", "env": {"PILOTLIGHT_MARK": "pl-1", "TOKEN": "secret-canary"}}
 
 
 def raw(id: str, mark: str = "", name: str = "search") -> dict[str, Any]:
@@ -21,7 +22,9 @@ def raw(id: str, mark: str = "", name: str = "search") -> dict[str, Any]:
 
 
 async def create(serverless: Serverless, patience: Patience) -> dict[str, Any]:
-    return await serverless.create(patience, BODY, mark_key="PILOTLIGHT_MARK", mark="pl-1")
+    return await serverless.create(
+        patience, BODY, lambda raw: of_environment(raw) == "pl-1", BODY["env"].values()
+    )
 
 
 def test_reads_of_one_moment_share_one_listing(

@@ -21,10 +21,11 @@ from infra.localcloud.core.faults import Fault, Faults
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 from infra.localcloud.runpod.rest import RestService, problem_middleware, routes
+from infra.runpod import __main__ as main
+from infra.runpod.account import Account
 from infra.runpod.client import RunPodClient
 from infra.runpod.config import Config
-from infra.runpod.serverless import Serverless
-from tests.localcloud.rest.fakes import FakeFleet, FakeImages
+from tests.localcloud.rest.fakes import FakeFleet, FakeImages, FakePods
 from tests.runpod.engine import Clock, Engine
 
 KEY = "local-canary-0123456789"
@@ -57,10 +58,12 @@ class World:
     clock: Clock
     settings: Settings
     fleet: FakeFleet
+    pods: FakePods
     images: FakeImages
     faults: Faults
     url: str
     key: str = KEY
+    graphql: bool = True
     requests: list[str] = field(default_factory=list)
     link: Link = field(default_factory=Link)
     engine: Engine = field(init=False)
@@ -71,7 +74,7 @@ class World:
     @asynccontextmanager
     async def open(cls, tmp_path: Path) -> AsyncIterator["World"]:
         clock, settings, store = Clock(), Settings(rate_limit=False), Store(tmp_path / "cloud.db")
-        fleet, images, faults = FakeFleet(), FakeImages(), Faults(clock)
+        fleet, pods, images, faults = FakeFleet(), FakePods(), FakeImages(), Faults(clock)
         requests: list[str] = []
 
         @web.middleware
@@ -82,11 +85,11 @@ class World:
 
         port = unused_port()
         url = f"http://127.0.0.1:{port}"
-        service = RestService(store, fleet, clock, settings, KEY, url, images, faults=faults)
+        service = RestService(store, fleet, clock, settings, KEY, url, images, faults=faults, pods=pods)
         app = web.Application(middlewares=[note, faults.middleware(), problem_middleware])
         app.add_routes(routes(service))
         async with TestServer(app, port=port):
-            world = cls(tmp_path, clock, settings, fleet, images, faults, url, requests=requests)
+            world = cls(tmp_path, clock, settings, fleet, pods, images, faults, url, requests=requests)
             await world.start_provider()
             try:
                 yield world
@@ -98,16 +101,16 @@ class World:
     async def start_provider(self) -> Engine:
         """A provider process: new client, new session; the state of the engine before it is kept."""
 
-        async def connect(config: Config, ctx: Any) -> Serverless:
-            return Serverless(
-                RunPodClient(self.key, self.url, monotonic=self.clock.monotonic, jitter=lambda: 0.5)
-            )
+        async def connect(config: Config, ctx: Any) -> Account:
+            client = RunPodClient(self.key, self.url, monotonic=self.clock.monotonic, jitter=lambda: 0.5)
+            return Account(client, graphql=self.graphql)
 
-        provider: Provider[Serverless] = Provider(
-            name="pilotlight-runpod",
-            version="0.1.0",
+        provider: Provider[Account] = Provider(
+            name=main.NAME,
+            version=main.VERSION,
             config=Config,
-            resources={"Endpoint": "infra.runpod.endpoint:Endpoint"},
+            resources=main.provider.resources,
+            invokes=main.provider.invokes,
             connect=connect,
         )
         servicer = Servicer(provider, engine=self.link, clock=self.clock, root=self.root)
@@ -137,6 +140,11 @@ class World:
             answer = await client.request(method, path, content=content, headers=headers)
             assert answer.status_code < 400, answer.text
             return answer.json() if answer.content else None
+
+    async def all(self, collection: str) -> list[dict[str, Any]]:
+        """What a listing of REST v2 holds, such as `pods` or `network-volumes`."""
+        answer = await self.call("GET", f"/v2/{collection}")
+        return list(next(iter(answer.values())))
 
     async def endpoints(self) -> list[dict[str, Any]]:
         return list((await self.call("GET", "/v2/serverless"))["endpoints"])

@@ -1,4 +1,4 @@
-"""RunPod's resources as a program writes them. Imports the Pulumi SDK, which provider processes never do."""
+"""`Endpoint` as a program writes it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -10,11 +10,12 @@ from infra.runpod.endpoint_model import EndpointInputs, EndpointState, EndpointT
 
 
 class Endpoint(CustomResource):
-    """A serverless queue endpoint. Nested arguments are mappings, keys in Python or in wire spelling.
+    """A serverless endpoint, a job queue or a load balancer. Nested arguments are mappings, keys in Python or in wire spelling.
 
     gpu: `{"pools": ["AMPERE_24"], "excluded_types": [...], "count": 1, "min_cuda_version": "12.1"}`, or
     cpu: `[{"id": "cpu5c", "vcpu_count": 4}]`. scaling: `{"type": "QUEUE_DELAY", "queue_delay": 4}` or
     `{"type": "REQUEST_COUNT", "request_count": 4}`. workers: `{"min": 0, "max": 3, "idle_timeout": 10}`.
+    network_volumes: ids, with network_volume_data_centers (`NetworkVolume.data_center`) in the same order.
     """
 
     token: ClassVar = "pilotlight-runpod:index:Endpoint"
@@ -27,6 +28,7 @@ class Endpoint(CustomResource):
     request_urls: pulumi.Output[Mapping[str, str]]
     created_at: pulumi.Output[str]
     version: pulumi.Output[int | None]
+    scaled_down_to: pulumi.Output[int | None]
 
     def __init__(
         self,
@@ -48,6 +50,8 @@ class Endpoint(CustomResource):
         data_center_ids: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         flashboot: pulumi.Input[Flashboot | str] | None = None,
         network_volumes: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        network_volume_data_centers: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        repair_scale_down: pulumi.Input[bool] | None = None,
         wait_for_rollout: pulumi.Input[bool] | None = None,
         intent: pulumi.Input[Mapping[str, Any]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -69,6 +73,8 @@ class Endpoint(CustomResource):
             "data_center_ids": data_center_ids,
             "flashboot": flashboot,
             "network_volumes": network_volumes,
+            "network_volume_data_centers": network_volume_data_centers,
+            "repair_scale_down": repair_scale_down,
             "wait_for_rollout": wait_for_rollout,
             "intent": intent,
         }
