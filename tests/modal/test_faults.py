@@ -1,5 +1,10 @@
 """What goes wrong between us and Modal: refusals in the user's words, killed runs taken up, secrets never shown."""
 
+import asyncio
+import dataclasses
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +12,7 @@ import pytest
 from infra.localcloud.modal.world import Token
 from infra.modal import deployment
 from tests.modal.engine import Failed
-from tests.modal.world import SEARCH, World
+from tests.modal.world import SEARCH, World, project
 
 pytestmark = pytest.mark.anyio
 
@@ -91,6 +96,56 @@ async def test_a_run_killed_during_a_replacement_leaves_nothing_behind(
     assert running == ["search"]
 
 
+async def test_two_first_deployments_of_one_name_at_once_leave_one_app_of_one_owner(
+    world: World, tmp_path: Path
+) -> None:
+    """Two checkouts that know nothing of each other."""
+    other_root = project(tmp_path / "other")
+    async with World.beside(other_root, world.modal, world.url, world.token) as other:
+        results = await asyncio.gather(
+            world.engine.up("App/search", SEARCH | {"tags": {"of": "one"}}),
+            other.engine.up("App/search", SEARCH | {"tags": {"of": "two"}}),
+            return_exceptions=True,
+        )
+        refused = [result for result in results if isinstance(result, Failed)]
+        assert len(refused) == 1, results
+        assert re.search("in the meantime|pulumi import", str(refused[0]))
+        (app,) = [app for app in world.modal.apps.values() if app.name == "search" and app.running]
+        winner, loser, tag = (world, other, "one") if results[0] == "create" else (other, world, "two")
+        assert app.tags["of"] == tag
+        assert winner.engine.state["App/search"].id == app.app_id
+        with pytest.raises(Failed, match="pulumi import"):
+            await loser.engine.up("App/search", SEARCH)
+        assert app.tags["of"] == tag
+
+
+async def test_two_updates_of_one_app_at_once_end_as_one_of_them(world: World) -> None:
+    await world.engine.up("App/search", SEARCH)
+    state = world.engine.state["App/search"]
+    async with World.beside(world.root, world.modal, world.url, world.token) as other:
+        other.engine.state["App/search"] = dataclasses.replace(state)
+        changes = [SEARCH | {"env": {"A": "1"}}, SEARCH | {"env": {"B": "2"}, "tags": {"b": "2"}}]
+        results = await asyncio.gather(
+            world.engine.up("App/search", changes[0]),
+            other.engine.up("App/search", changes[1]),
+            return_exceptions=True,
+        )
+    assert set(results) <= {"update"} or any(isinstance(result, Failed) for result in results), results
+    entry = await world.engine.refresh("App/search")
+    assert entry is not None
+    module = entry.plain["module"]
+    given = [(await world.engine.check("App/search", change))["module"] for change in changes]
+    assert module in given
+    (mounted,) = {
+        file.filename
+        for mount_id in world.function("search", "Search.*").function.mount_ids
+        for file in world.modal.mount_records[mount_id].files
+    }
+    assert mounted == f"/root/{module}.py"
+    assert await world.engine.up("App/search", changes[0]) in ("same", "update")
+    assert await world.engine.up("App/search", changes[0]) == "same"
+
+
 async def test_a_failed_build_says_what_failed(world: World) -> None:
     image = {"pip": ["shop-words @ file:///nowhere/words-1.0-py3-none-any.whl"]}
     with pytest.raises(Failed) as caught:
@@ -124,7 +179,4 @@ async def test_secret_values_reach_modal_and_nothing_else(world: World) -> None:
 def _forget_process(world: World) -> None:
     """A killed process has another id than the one that comes after it."""
     for path in (world.root / ".pilotlight" / "journal").glob("*.jsonl"):
-        import os
-        import re
-
         path.write_text(re.sub(rf'"pid":{os.getpid()}\b', '"pid":0', path.read_text()))

@@ -1,5 +1,6 @@
 """What the provider deploys, in the official container entrypoint: called by the official client and over HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,44 @@ async def test_web_endpoints_answer_at_the_addresses_in_the_state(shop: World) -
         )
         assert answer.text == "data: 0\n\ndata: 1\n\n"
         assert (await http.get(f"{urls['api']}/there")).text == "/there"
+
+
+SLOW = """
+import time
+from pathlib import Path
+
+class Model:
+    def load(self, weights): ...
+
+    def predict(self, request):
+        if "started" in request:
+            Path(request["started"]).touch()
+            while not Path(request["go"]).exists():
+                time.sleep(0.02)
+        return "OLD"
+"""
+
+
+async def test_a_new_version_takes_new_inputs_while_the_old_one_finishes_its_own(
+    anyio_backend: str, tmp_path: Path
+) -> None:
+    running = RunningModal(tmp_path / "modal", namespaces=False)  # so that handler and test share paths
+    root = project(tmp_path)
+    app = {"name": "shop", "source": "search", "classes": {"Search": {}}}
+    url = f"http://127.0.0.1:{running.port}"
+    started, go = tmp_path / "started", tmp_path / "go"
+    try:
+        async with World.beside(root, running.world, url, TOKEN) as world:
+            (root / "search" / "model.py").write_text(SLOW)
+            await world.engine.up("App/shop", app)
+            old = named(world, "Cls", "Search")()
+            call = await old.predict.spawn.aio({"started": str(started), "go": str(go)})
+            await asyncio.to_thread(running.until, started.exists)
+            (root / "search" / "model.py").write_text(SLOW.replace("OLD", "NEW"))
+            assert await world.engine.up("App/shop", app) == "update"
+            fresh = named(world, "Cls", "Search")()
+            assert await fresh.predict.remote.aio({}) == "NEW"
+            go.touch()
+            assert await call.get.aio(timeout=30) == "OLD"
+    finally:
+        running.close()
