@@ -1,6 +1,7 @@
 """The loop: what a save starts, what another save or Ctrl-C ends, and what is said of it."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,6 +15,7 @@ from infra.cli.dev_target import Answer, CannotStart, Superseded, Target
 from infra.spec.errors import PilotlightError
 
 T = TypeVar("T")
+_LOG_S = 0.5  # for a log line to follow the answer that it is about
 _FRESH_S = 10.0
 """A file that is older was not saved now: it was moved here, or its time was set."""
 
@@ -89,7 +91,7 @@ class Loop:
             self._complain(*error.problems)
             self._say("the last good version keeps answering")
         except HandlerError as error:
-            self._complain(self._target.source.explained(_reason(error.what)))
+            self._complain(await self._placed(_reason(error.what)))
         except CannotStart as error:
             self._complain(error.what)
             await self._swap_back()
@@ -110,6 +112,7 @@ class Loop:
             await self._target.swap(version)
             self.current = version
             laps("swap")
+        self._target.log.begin()
         try:
             answer = await self._interruptible(self._target.call(self._request(), self._timeout_s))
         except HandlerError:
@@ -117,6 +120,16 @@ class Loop:
             raise
         self.good = version
         return answer
+
+    async def _placed(self, text: str) -> str:
+        """A handler's error with its place: from its text, or from the traceback that the worker's log brings."""
+        explained = self._target.source.explained(text)
+        if explained != text:
+            return explained
+        log = self._target.log
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(log.traced.wait(), _LOG_S)
+        return f"{log.place}: {text}" if log.place else text
 
     async def _swap_back(self) -> None:
         """A version that cannot start answers nobody. One that fails at a request stays: it is what is being worked at."""

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from infra.artifacts.recipe import Recipe
     from infra.runpod.client import RunPodClient
 
-_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 2.0
+_LOOKS_S = (
+    0.1,
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+)  # between two looks for workers: RunPod grants 60 requests a minute in all
 _LAST_WORDS_S = 1.0  # for the log of a worker that failed to arrive
 _ASKS = 3  # while a worker of the version before still answers
 
@@ -46,6 +52,7 @@ class RunPodTarget:
         self._following: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._swapped = False
+        self._look = asyncio.Event()
 
     async def open(self) -> None:
         from infra.artifacts import config as artifacts
@@ -101,17 +108,14 @@ class RunPodTarget:
         self.log = WorkerLog(self.source, self._say)
         self._swapped = True
         await self._api.patch(self._waiting(), self._path, f"update endpoint {self._id}", {"image": version})
-        self._spawn(self._follow())
 
     async def call(self, request: dict[str, Any], timeout_s: float) -> Answer:
-        job: dict[str, Any] = {}
-        for _ in range(_ASKS):
-            found = await unless(self.log.failed.wait(), self._ask(request, timeout_s))
-            if found is None:
-                raise CannotStart(self.log.failure or "no worker gets ready")
-            job = found
-            if not self._swapped or not await self._is_old(job):
-                break
+        looking = asyncio.ensure_future(self._look_for_workers())
+        try:
+            job = await self._answered(request, timeout_s)
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         waited, ran = job.get("delayTime", 0) / 1000, job.get("executionTime", 0) / 1000
         return Answer(job.get("output"), {"start": waited, "predict": ran}, dict(self.log.phases))
 
@@ -145,7 +149,9 @@ class RunPodTarget:
 
     def _waiting(self) -> Any:
         """A new one for each request: its time begins now."""
-        return context(self._client, self._deployed.endpoint.urn, {}, self._root, self._say, timeout=60.0)
+        return context(
+            self._client, self._deployed.endpoint.urn, {}, self._root, self._say, timeout=90.0, status=True
+        )
 
     def _recipe(self) -> "Recipe":
         from infra.artifacts import recipe
@@ -163,11 +169,24 @@ class RunPodTarget:
             files=given.files,
         )
 
+    async def _answered(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """The job, done by a worker of the version that was swapped in."""
+        job: dict[str, Any] = {}
+        for _ in range(_ASKS):
+            found = await unless(self.log.failed.wait(), self._ask(request, timeout_s))
+            if found is None:
+                raise CannotStart(self.log.failure or "no worker gets ready")
+            job = found
+            if not self._swapped or not await self._is_old(job):
+                break
+        return job
+
     async def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         return await in_thread(
             jobs.outcome,
             self._deployed.url,
             request,
+            heard=lambda phase: self._look.set() if phase is jobs.FAILING else None,
             root=self._root,
             stack=self._deployed.stack,
             timeout_s=timeout_s,
@@ -175,20 +194,27 @@ class RunPodTarget:
 
     async def _is_old(self, job: dict[str, Any]) -> bool:
         """Whether a worker of the version before took the job: busy ones stay until they are done."""
-        ids = {worker["id"] for worker in await self._workers() if not worker["isStale"]}
-        return bool(job.get("workerId")) and job["workerId"] not in ids
+        worker = job.get("workerId")
+        if not worker or worker in self._following:
+            return False
+        return worker not in {found["id"] for found in await self._workers()}
 
     async def _workers(self) -> list[dict[str, Any]]:
+        """Those of the current version."""
         answer = await self._api.get(self._waiting(), f"{self._path}/workers", "list the workers")
-        found: list[dict[str, Any]] = answer["workers"]
-        return found
+        return [worker for worker in answer["workers"] if not worker["isStale"]]
 
-    async def _follow(self) -> None:
-        """The logs of the version's workers, and whether all that come are sick."""
-        pause_s = _FIRST_LOOK_S
+    async def _look_for_workers(self) -> None:
+        """Follow the logs of the version's workers, and see whether all that come are sick."""
+        pauses = iter(_LOOKS_S[1:] if self._following else _LOOKS_S)
+        pause_s = _LOOKS_S[0]
         while True:
+            pause_s = next(pauses, pause_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), pause_s)
+            self._look.clear()
             with contextlib.suppress(PilotlightError):
-                workers = [worker for worker in await self._workers() if not worker["isStale"]]
+                workers = await self._workers()
                 for worker in workers:
                     if worker["id"] not in self._following:
                         self._following.add(worker["id"])
@@ -196,8 +222,6 @@ class RunPodTarget:
                 if {worker["status"] for worker in workers} == {"UNHEALTHY"}:
                     await self._give_up(workers[0])
                     return
-            await asyncio.sleep(pause_s)
-            pause_s = min(_LONGEST_LOOK_S, pause_s * 1.5)
 
     async def _give_up(self, worker: dict[str, Any]) -> None:
         with contextlib.suppress(TimeoutError):

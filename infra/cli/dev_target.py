@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from infra.cli.dev_log import WorkerLog
 from infra.cli.dev_source import Source
 from infra.cli.dev_state import Row
 from infra.kit.config import configure
@@ -49,6 +50,7 @@ class Target(Protocol):
 
     source: Source
     watched: list[Path]
+    log: WorkerLog
 
     async def open(self) -> None:
         """Connect. May be called again after a failure."""
@@ -74,21 +76,32 @@ class Target(Protocol):
 class Voice(Engine):
     """An engine's place for a resource's code that runs without one: its words go to the terminal."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], *, status: bool = False) -> None:
         super().__init__()
-        self._say = say
+        self._say, self._status = say, status
+
+    def status(self, urn: str, text: str) -> None:
+        if self._status:
+            self._say(text)
 
     def warn(self, urn: str, text: str) -> None:
         self._say(f"warning: {text}")
 
 
 def context(
-    client: T, urn: str, inputs: Any, root: Path, say: Callable[[str], None], timeout: float = LIMIT_S
+    client: T,
+    urn: str,
+    inputs: Any,
+    root: Path,
+    say: Callable[[str], None],
+    *,
+    timeout: float = LIMIT_S,
+    status: bool = False,
 ) -> Context[T]:
-    """What a provider's own functions are given, about a resource that is in the state."""
+    """What a provider's own functions are given, about a resource in the state. `status`: say what is waited for."""
     entry = Entry.of(inputs)
     mark = entry.mark if entry else Mark("", "", "")
-    return Context(Subject(urn), root, Voice(say), client, mark, timeout, asyncio.Event())
+    return Context(Subject(urn), root, Voice(say, status=status), client, mark, timeout, asyncio.Event())
 
 
 async def connected(config: Any, provider: Row, root: Path, say: Callable[[str], None]) -> Any:
@@ -99,15 +112,20 @@ async def connected(config: Any, provider: Row, root: Path, say: Callable[[str],
     return await config.connect(settings, ConnectContext(Subject(provider.urn), root, Voice(say)))
 
 
-async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """A call that waits in a thread, which is given `progress` to learn from that nobody waits any more."""
+async def in_thread(
+    function: Callable[..., T], *args: Any, heard: Callable[[str], None] | None = None, **kwargs: Any
+) -> T:
+    """A call that waits in a thread. It is given `progress`, which raises when nobody waits any more; what that is told
+    is passed to `heard` here."""
     given_up = threading.Event()
+    loop = asyncio.get_running_loop()
 
     def progress(phase: str, elapsed_s: float) -> None:
         if given_up.is_set():
             raise Superseded
+        if heard is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(heard, phase)
 
-    loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: BaseException | None) -> None:
