@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from infra.kit import CheckContext, Context, Created, Failure, InitFailed, InTheWay, Resource
+from infra.kit import CheckContext, Context, Created, Failure, InitFailed, Resource
 from infra.runpod import endpoint_check, endpoint_place, endpoint_wire, idle, marks, rollout
 from infra.runpod.account import Account
 from infra.runpod.endpoint_model import (
@@ -47,13 +47,9 @@ class Endpoint(Resource[Account, EndpointInputs, EndpointState]):
         return {"url": old.url, "request_urls": old.request_urls, "created_at": old.created_at}
 
     async def find(self, ctx: Context[Account], inputs: EndpointInputs) -> str | None:
-        for raw in await ctx.client.endpoints.all(ctx):
-            found = marks.of_environment(raw)
-            if found == str(ctx.mark):
-                return str(raw["id"])
-            if raw["name"] == inputs.name and not marks.same_resource(found, ctx.mark):
-                raise InTheWay(raw["id"], f'RunPod endpoint "{inputs.name}" ({raw["id"]})')
-        return None
+        raws = await ctx.client.endpoints.all(ctx)
+        found = marks.ours(raws, ctx.mark, inputs.name, "endpoint")
+        return str(found["id"]) if found else None
 
     async def create(self, ctx: Context[Account], inputs: EndpointInputs) -> Created[EndpointState]:
         mark = str(ctx.mark)

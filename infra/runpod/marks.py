@@ -4,9 +4,10 @@ Endpoints, templates and pods have an environment. Network volumes, registry cre
 """
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from infra.kit import Mark
+from infra.kit import InTheWay, Mark
 
 MARK_KEY = "PILOTLIGHT_MARK"
 """The environment variable that carries our mark."""
@@ -32,6 +33,35 @@ def read(text: str | None) -> tuple[str, str]:
 
 def of_environment(raw: dict[str, Any]) -> str:
     return str((raw.get("env") or {}).get(MARK_KEY, ""))
+
+
+def of_name(raw: dict[str, Any]) -> str:
+    return read(raw["name"])[1]
+
+
+def ours(
+    raws: Iterable[dict[str, Any]],
+    mark: Mark,
+    name: str | None,
+    word: str,
+    *,
+    mark_of: Callable[[dict[str, Any]], str] = of_environment,
+    unique: bool = False,
+) -> dict[str, Any] | None:
+    """The one that carries exactly `mark`. Raises InTheWay for another of our name.
+
+    An earlier generation of the same resource is not in the way, as it is about to be replaced; where names are `unique` it
+    is.
+    """
+    raws = [*raws]
+    for raw in raws:
+        if mark_of(raw) == str(mark):
+            return raw
+    for raw in raws:
+        visible = raw["name"] if mark_of is of_environment else read(raw["name"])[0]
+        if visible == name and (unique or not same_resource(mark_of(raw), mark)):
+            raise InTheWay(raw["id"], f'RunPod {word} "{visible}" ({raw["id"]})')
+    return None
 
 
 def without(env: dict[str, str] | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from infra.catalog import load
-from infra.kit import Change, CheckContext, Context, Created, Failure, InTheWay, Model, Resource, prop
+from infra.kit import Change, CheckContext, Context, Created, Failure, Model, Resource, prop
 from infra.runpod import known, marks
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
@@ -61,13 +61,9 @@ class NetworkVolume(Resource[Account, NetworkVolumeInputs, NetworkVolumeState]):
         return failures or [*_shrunk(ctx, inputs)]
 
     async def find(self, ctx: Context[Account], inputs: NetworkVolumeInputs) -> str | None:
-        for raw in await ctx.client.volumes.all(ctx):
-            name, mark = marks.read(raw["name"])
-            if mark == str(ctx.mark):
-                return str(raw["id"])
-            if name == inputs.name and not marks.same_resource(mark, ctx.mark):
-                raise InTheWay(raw["id"], f'RunPod network volume "{name}" ({raw["id"]})')
-        return None
+        raws = await ctx.client.volumes.all(ctx)
+        found = marks.ours(raws, ctx.mark, inputs.name, "network volume", mark_of=marks.of_name)
+        return str(found["id"]) if found else None
 
     async def create(self, ctx: Context[Account], inputs: NetworkVolumeInputs) -> Created[NetworkVolumeState]:
         name = marks.write(str(inputs.name), ctx.mark)

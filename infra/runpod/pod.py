@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from infra.kit import CheckContext, Context, Created, Failure, InitFailed, InTheWay, Resource
+from infra.kit import CheckContext, Context, Created, Failure, InitFailed, Resource
 from infra.runpod import marks, pod_check, pod_wire
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
@@ -30,13 +30,8 @@ class Pod(Resource[Account, PodInputs, PodState]):
         return {} if old is None else {"created_at": old.created_at, "data_center": old.data_center}
 
     async def find(self, ctx: Context[Account], inputs: PodInputs) -> str | None:
-        for raw in await ctx.client.pods.all(ctx):
-            mark = marks.of_environment(raw)
-            if mark == str(ctx.mark):
-                return str(raw["id"])
-            if raw["name"] == inputs.name and not marks.same_resource(mark, ctx.mark):
-                raise InTheWay(raw["id"], f'RunPod pod "{inputs.name}" ({raw["id"]})')
-        return None
+        found = marks.ours(await ctx.client.pods.all(ctx), ctx.mark, inputs.name, "pod")
+        return str(found["id"]) if found else None
 
     async def create(self, ctx: Context[Account], inputs: PodInputs) -> Created[PodState]:
         mark = str(ctx.mark)

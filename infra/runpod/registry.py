@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from infra.kit import Change, CheckContext, Context, Created, Failure, InTheWay, Model, Resource, prop
+from infra.kit import Change, CheckContext, Context, Created, Failure, Model, Resource, prop
 from infra.runpod import known, marks
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
@@ -53,13 +53,9 @@ class Registry(Resource[Account, RegistryInputs, RegistryState]):
 
     async def find(self, ctx: Context[Account], inputs: RegistryInputs) -> str | None:
         """What a killed run left is removed instead of adopted: nobody can tell which password is in it."""
-        for raw in await ctx.client.registries.all(ctx):
-            name, mark = marks.read(raw["name"])
-            if mark == str(ctx.mark):
-                return await self._kept(ctx, raw)
-            if name == inputs.name and not marks.same_resource(mark, ctx.mark):
-                raise InTheWay(raw["id"], f'RunPod registry credential "{raw["name"]}" ({raw["id"]})')
-        return None
+        raws = await ctx.client.registries.all(ctx)
+        found = marks.ours(raws, ctx.mark, inputs.name, "registry credential", mark_of=marks.of_name)
+        return await self._kept(ctx, found) if found else None
 
     async def create(self, ctx: Context[Account], inputs: RegistryInputs) -> Created[RegistryState]:
         name = marks.write(str(inputs.name), ctx.mark)

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from infra.catalog import load
-from infra.kit import Change, CheckContext, Context, Created, Failure, InTheWay, Model, Resource, prop
+from infra.kit import Change, CheckContext, Context, Created, Failure, Model, Resource, prop
 from infra.runpod import known, marks
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
@@ -97,12 +97,9 @@ class Template(Resource[Account, TemplateInputs, TemplateState]):
         return {"has_volume": inputs.volume is not None}
 
     async def find(self, ctx: Context[Account], inputs: TemplateInputs) -> str | None:
-        for raw in await ctx.client.templates.all(ctx):
-            if marks.of_environment(raw) == str(ctx.mark):
-                return str(raw["id"])
-            if raw["name"] == inputs.name:
-                raise InTheWay(raw["id"], f'RunPod template "{inputs.name}" ({raw["id"]})')
-        return None
+        raws = await ctx.client.templates.all(ctx)
+        found = marks.ours(raws, ctx.mark, inputs.name, "template", unique=True)
+        return str(found["id"]) if found else None
 
     async def create(self, ctx: Context[Account], inputs: TemplateInputs) -> Created[TemplateState]:
         mark = str(ctx.mark)
