@@ -91,13 +91,18 @@ class EndpointPlan:
     """ "trace", "profile" or "rate (a guess)"; None without traffic."""
     waits: Spread | None = None
     waits_worst: Spread | None = None
-    """At a FlashBoot hit rate of 0 and the high end of the traffic."""
+    """At a FlashBoot hit rate of 0, the longest of the ends of the traffic's interval and its middle."""
     cold_share: float | None = None
     """Requests that wait for a worker to start, of all."""
+    cold_share_worst: float | None = None
+    """The largest over the interval, as for `waits_worst`."""
     utilisation: float | None = None
     """Share of billed seconds in which a worker serves."""
     vram: VramFit | None = None
     seconds_per_request: float | None = None
+    requests_per_month: int | None = None
+    longest_silence_s: float | None = None
+    """The longest time without a request."""
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     """What is not known and was assumed: "sizes.image_bytes", "traffic", …"""
