@@ -1,8 +1,11 @@
 """What a user declares with. `from components import ModelEndpoint, ModelImage, …`."""
 
+from components.image_registry import ImageRegistry
 from components.model_endpoint import ModelEndpoint, export_endpoints
 from components.model_image import ModelImage
+from components.model_machine import ModelMachine
 from components.model_pipeline import ModelPipeline
+from components.model_secret import ModelSecret
 from components.model_volume import ModelVolume
 from components.staged_weights import StagedWeights
 from components.training_job import TrainingJob
@@ -30,9 +33,12 @@ __all__ = [
     "Cloud",
     "CpuSpec",
     "EndpointKind",
+    "ImageRegistry",
     "ModelEndpoint",
     "ModelImage",
+    "ModelMachine",
     "ModelPipeline",
+    "ModelSecret",
     "ModelVolume",
     "Scaler",
     "SecretRef",

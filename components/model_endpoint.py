@@ -6,9 +6,11 @@ from typing import Any, Literal
 import pulumi
 
 from components._base import explained, given, token, with_overrides
+from components.image_registry import ImageRegistry
 from components.model_image import ModelImage
 from components.model_pipeline import ModelPipeline
-from components.model_volume import misplaced
+from components.model_secret import ModelSecret
+from components.model_volume import ModelVolume, misplaced
 from components.on_modal import deploy_on_modal
 from components.on_runpod import deploy_on_runpod
 from components.staged_weights import StagedWeights
@@ -61,8 +63,9 @@ class ModelEndpoint(pulumi.ComponentResource):
         fast_boot: bool | None = None,
         timeout_s: int | None = None,
         regions: Sequence[str] | None = None,
-        volumes: Sequence[VolumeMount] | None = None,
-        secrets: Sequence[SecretRef] | None = None,
+        volumes: Sequence[VolumeMount | ModelVolume] | None = None,
+        secrets: Sequence[SecretRef | ModelSecret] | None = None,
+        registry: ImageRegistry | str | None = None,
         env: Mapping[str, pulumi.Input[str]] | None = None,
         auth: Auth | str | None = None,
         disk_gib: int | None = None,
@@ -88,6 +91,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             regions=None if regions is None else list(regions),
             volumes=None if volumes is None else list(volumes),
             secrets=None if secrets is None else list(secrets),
+            registry=registry,
             auth=auth,
             disk_gib=disk_gib,
             traffic=traffic,

@@ -1,11 +1,11 @@
-"""`ModelVolume`: files that outlive workers, and that endpoints, pipelines and jobs mount."""
+"""`ModelVolume`: files that outlive workers, and that endpoints, pipelines, jobs and machines mount."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pulumi
 
 from components._base import explained, given, token, with_overrides
-from infra.modal.sdk import Volume
 from infra.spec.declarations import Cloud, DeclaredVolume, SpecError, VolumeMount, VolumeSpec, parse
 from infra.spec.parsing import Problem
 
@@ -13,9 +13,13 @@ _FILE_SYSTEM = 2  # of Modal's two versions the one without a limit on the numbe
 
 
 class ModelVolume(pulumi.ComponentResource, DeclaredVolume):
-    """A volume. `VolumeMount(volume=…)` takes it as it is.
+    """A volume of Modal, or a network volume of RunPod: that is one with a size and a data center.
 
-    One that holds files, or that something mounts, is not deleted unless `force_destroy` is set.
+        cache = ModelVolume("cache")
+        weights = ModelVolume("weights", size_gib=50, regions=["EU-RO-1"])
+
+    It stands for itself in a list of volumes, or goes into `VolumeMount(volume=…)` with a path. One that holds files, or that
+    something mounts, is not deleted unless `force_destroy` is set.
     """
 
     volume_name: pulumi.Output[str]
@@ -25,27 +29,65 @@ class ModelVolume(pulumi.ComponentResource, DeclaredVolume):
         name: str,
         *,
         cloud: Cloud | str | None = None,
+        size_gib: int | None = None,
+        regions: Sequence[str] | None = None,
+        high_performance: bool | None = None,
         volume_name: str | None = None,
         force_destroy: bool | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(token("ModelVolume"), name, None, opts)
-        values = given(cloud=cloud, volume_name=volume_name, force_destroy=force_destroy)
+        values = given(
+            cloud=cloud,
+            size_gib=size_gib,
+            regions=None if regions is None else list(regions),
+            high_performance=high_performance,
+            volume_name=volume_name,
+            force_destroy=force_destroy,
+        )
         with explained():
             spec = parse(VolumeSpec, with_overrides("volumes", name, values), subject=f"volume {name!r}")
-            if spec.cloud is not Cloud.MODAL:
-                raise SpecError(f"volume {name!r}", [Problem("cloud", _refusal(spec.cloud))])
-        volume = Volume(
-            name,
-            name=spec.volume_name,
-            version=_FILE_SYSTEM,
-            force_destroy=spec.force_destroy,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+            if spec.placed not in _MAKE:
+                clouds = " or ".join(f'"{cloud.value}"' for cloud in _MAKE)
+                raise SpecError(
+                    f"volume {name!r}",
+                    [
+                        Problem(
+                            "cloud", f'found "{spec.placed.value}". Wanted: {clouds}: a volume is not placed'
+                        )
+                    ],
+                )
         self.declared_name = name
-        self.cloud = spec.cloud
-        self.volume_name = volume.name
+        self.cloud = spec.placed
+        self.data_center = spec.regions[0] if spec.regions else None
+        self.volume_name = _MAKE[self.cloud](name, spec, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"volumeName": self.volume_name})
+
+
+def _on_modal(name: str, spec: VolumeSpec, opts: pulumi.ResourceOptions) -> Any:
+    from infra.modal.sdk import Volume
+
+    return Volume(
+        name, name=spec.volume_name, version=_FILE_SYSTEM, force_destroy=spec.force_destroy, opts=opts
+    ).name
+
+
+def _on_runpod(name: str, spec: VolumeSpec, opts: pulumi.ResourceOptions) -> Any:
+    from infra.runpod.sdk import NetworkVolume
+
+    assert spec.size_gib is not None
+    return NetworkVolume(
+        name,
+        name=spec.volume_name,
+        size_gb=spec.size_gib,
+        data_center=spec.regions[0],
+        type="HIGH_PERFORMANCE" if spec.high_performance else "STANDARD",
+        force_destroy=spec.force_destroy,
+        opts=opts,
+    ).id
+
+
+_MAKE = {Cloud.MODAL: _on_modal, Cloud.RUNPOD: _on_runpod}
 
 
 def misplaced(mounts: Iterable[VolumeMount], cloud: Cloud, path: str = "volumes") -> Iterator[Problem]:
@@ -58,12 +100,3 @@ def misplaced(mounts: Iterable[VolumeMount], cloud: Cloud, path: str = "volumes"
                 f'{volume.declared_name!r} is a volume of "{volume.cloud.value}". Wanted: one of "{cloud.value}". '
                 "Fix: change the cloud of one of them",
             )
-
-
-def _refusal(cloud: Cloud) -> str:
-    if cloud is Cloud.RUNPOD:
-        return (
-            'found "runpod". Wanted: "modal"; network volumes of RunPod come with a later version. Fix: until then, '
-            "VolumeMount takes the id of a network volume that is there already"
-        )
-    return f'found "{cloud.value}". Wanted: "modal"; this version does not place volumes'

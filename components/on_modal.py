@@ -11,7 +11,7 @@ from components.model_image import ModelImage
 from components.staged_weights import StagedWeights
 from infra.catalog import load
 from infra.modal.sdk import App
-from infra.spec.declarations import EndpointSpec, SpecError, wire
+from infra.spec.declarations import Cloud, EndpointSpec, SpecError, registry_on, wire
 from infra.spec.parsing import Problem
 
 
@@ -30,13 +30,25 @@ def deploy_on_modal(
             Problem("image", "a reference. Wanted: a ModelImage, whose handler Modal runs as code")
         )
     else:
-        chain, wrong = image_of(image.spec)
+        chain, wrong = image_of(image)
         problems += wrong
+        if spec.registry is not None and chain.get("registry") is None:
+            problems.append(
+                Problem(
+                    "registry",
+                    "given, and the image has no base to pull. Fix: remove it, or set the image's base",
+                )
+            )
     if problems or not isinstance(image, ModelImage):
         raise SpecError(f"endpoint {name!r} on Modal", problems)
-    given = {**spec.env, **(weights.bucket_env if weights else {}), **env}
+    if spec.registry is not None:
+        chain["registry_secret"] = registry_on(Cloud.MODAL, spec.registry)
+    volume = {"PILOTLIGHT_VOLUME": spec.volumes[0].path} if spec.volumes else {}
+    given = {**spec.env, **volume, **(weights.bucket_env if weights else {}), **env}
     plain, hidden = environment(parent, name, given)
     service["secrets"] += hidden
+    if image.spec.entry is not None:
+        service["entry"] = image.spec.entry
     app = App(
         name,
         source=image.spec.handler,

@@ -45,6 +45,9 @@ def to_runpod(spec: EndpointSpec, catalog: Catalog) -> tuple[dict[str, Any], lis
         arguments["disk"] = spec.disk_gib
     if spec.volumes:
         arguments["network_volumes"] = [mount.reference for mount in spec.volumes]
+        arguments["network_volume_data_centers"] = [
+            mount.bound_to for mount in spec.volumes if mount.bound_to
+        ]
     if spec.registry is not None:
         arguments["registry_id"] = registry_on(Cloud.RUNPOD, spec.registry)
     if isinstance(spec.gpu, list):

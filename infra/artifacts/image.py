@@ -46,6 +46,11 @@ class ImageInputs(Model):
         change=Change.REPLACE, auto_name=True, desc="Repository in the registry, such as `me/search`."
     )
     handler: str = prop(ignore=True, desc="Directory with `model.py`, relative to the one with Pulumi.yaml.")
+    entry: str | None = prop(
+        None,
+        ignore=True,
+        desc="The handler's file in the directory. Unset: model.py (or what a Truss config names).",
+    )
     template: Template = prop(
         Template.RUNPOD,
         ignore=True,
@@ -191,6 +196,7 @@ class Image(Resource[Client, ImageInputs, ImageState]):
 def _complete(ctx: CheckContext, inputs: ImageInputs) -> bool:
     parts = (
         inputs.handler,
+        inputs.entry,
         inputs.template,
         inputs.requirements_file,
         inputs.python,
@@ -215,6 +221,7 @@ def _recipe(root: Path | None, inputs: ImageInputs) -> Recipe:
         root,
         handler=inputs.handler,
         template=inputs.template.value,
+        entry=inputs.entry,
         functions=inputs.functions,
         packages=inputs.requirements,
         packages_file=inputs.requirements_file,

@@ -35,7 +35,7 @@ class Builder:
         return build.assemble(
             base,
             [layer for layer in ours if layer is not None],
-            entrypoint=["python3", "-u", f"/app/{recipe.entry}"],
+            entrypoint=["python3", "-u", f"/app/{recipe.starts}"],
             env={
                 **recipe.env,
                 "PYTHONPATH": f"/app:/{wheels.SITE}",
@@ -125,9 +125,9 @@ class Builder:
 
 def app_entries(recipe: Recipe) -> list[Entry]:
     """`/app`: what the template renders, the handler's directory, and the extra files where they are wanted."""
-    from images.render import render
+    from images.render import RenderOptions, render
 
-    rendered = render(recipe.template, recipe.handler)
+    rendered = render(recipe.template, recipe.handler, RenderOptions(entry=recipe.entry))
     entries = [
         Entry(f"app/{name}", content) for name, content in rendered.items() if not name.startswith("handler/")
     ]

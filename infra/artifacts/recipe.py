@@ -26,6 +26,7 @@ class Recipe:
     python: str
     base: str | None
     env: dict[str, str]
+    entry: str | None = None  # the handler's file, where it is not the usual one
     packages: list[str] = field(default_factory=list)
     tree: Tree = field(default_factory=Tree)
     extra: Tree = field(default_factory=Tree)
@@ -36,7 +37,7 @@ class Recipe:
         return str(_template(self.template).version)
 
     @property
-    def entry(self) -> str:
+    def starts(self) -> str:
         """The file in `/app` that the image starts."""
         return str(_template(self.template).entry)
 
@@ -46,9 +47,9 @@ class Recipe:
 
     @property
     def app_key(self) -> str:
-        return key_of(
-            "app", BUILDER, _template_digest(), self.template, self.tree.hashes(), self.extra.hashes()
-        )
+        entry = [] if self.entry is None else [self.entry]
+        parts = (self.template, self.tree.hashes(), self.extra.hashes(), *entry)
+        return key_of("app", BUILDER, _template_digest(), *parts)
 
     def source_hash(self) -> str:
         """`sha256:<hex>` of everything that the image's bytes follow from."""
@@ -63,6 +64,7 @@ def read(
     template: str,
     packages: list[str] | None,
     packages_file: str | None,
+    entry: str | None = None,
     functions: Sequence[str] = (),
     python: str | None,
     base: str | None,
@@ -71,7 +73,7 @@ def read(
 ) -> Recipe:
     """Everything that is wrong is in `problems`, as (input in wire form, reason)."""
     directory = resolve(root, handler)
-    made = Recipe(directory, template, python or running_python(), base, env)
+    made = Recipe(directory, template, python or running_python(), base, env, entry)
     _read_handler(made, functions)
     made.extra = extra_files({target: resolve(root, source) for target, source in files.items()})
     made.problems += [("files", problem) for problem in made.extra.problems]
@@ -99,7 +101,8 @@ def _read_handler(made: Recipe, functions: Sequence[str]) -> None:
         for index, function in enumerate(functions)
     ]
     if not _template(made.template).function:
-        reads.append(("handler", partial(inspect_handler, made.handler)))
+        where = "handler" if made.entry is None else "entry"
+        reads.append((where, partial(inspect_handler, made.handler, made.entry)))
     elif not made.handler.is_dir():
         made.problems.append(("handler", f"{made.handler} is no directory. Wanted: one with the job's code"))
         return

@@ -87,6 +87,7 @@ class Image(CustomResource):
         *,
         handler: pulumi.Input[str],
         repository: pulumi.Input[str] | None = None,
+        entry: pulumi.Input[str] | None = None,
         template: pulumi.Input[Template | str] | None = None,
         functions: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         requirements: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
@@ -101,6 +102,7 @@ class Image(CustomResource):
         given = {
             "handler": handler,
             "repository": repository,
+            "entry": entry,
             "template": template,
             "functions": functions,
             "requirements": requirements,

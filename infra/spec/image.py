@@ -12,6 +12,8 @@ class ImageSpec(Spec):
 
     handler: str
     """Directory with `model.py` and its class `Model`, relative to the project."""
+    entry: str | None = None
+    """The handler's file, where it is not model.py: several handlers may share a directory."""
     requirements: list[str] | str | None = None
     """Pinned requirements, or the path of a requirements file; default: `requirements.txt` in the handler's directory."""
     python: str | None = None

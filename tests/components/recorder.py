@@ -9,6 +9,10 @@ ENDPOINT = "pilotlight-runpod:index:Endpoint"
 APP = "pilotlight-modal:index:App"
 SECRET = "pilotlight-modal:index:Secret"
 VOLUME = "pilotlight-modal:index:Volume"
+NETWORK_VOLUME = "pilotlight-runpod:index:NetworkVolume"
+POD = "pilotlight-runpod:index:Pod"
+RUNPOD_SECRET = "pilotlight-runpod:index:Secret"
+REGISTRY = "pilotlight-runpod:index:Registry"
 
 
 class Recorder(pulumi.runtime.Mocks):
@@ -27,6 +31,8 @@ class Recorder(pulumi.runtime.Mocks):
             APP: {"name": "app-1a2b", "url": "http://127.0.0.1:1/w/search", "module": "pl_0"},
             SECRET: {"name": "search-1a2b"},
             VOLUME: {"name": "volume-1a2b"},
+            RUNPOD_SECRET: {"name": f"{args.name}_1a2b"},
+            POD: {"addresses": {}, "status": "RUNNING"},
         }
         return f"{args.name}-id", {**args.inputs, **outputs.get(args.typ, {})}
 

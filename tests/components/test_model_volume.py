@@ -5,7 +5,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.components.recorder import APP, VOLUME, Recorder, run
+from tests.components.recorder import APP, ENDPOINT, NETWORK_VOLUME, VOLUME, Recorder, run
 
 
 def endpoint(volume: Any, **values: Any) -> Any:
@@ -46,14 +46,46 @@ def test_the_stack_s_settings_go_over_the_program_s(recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cloud", "said"),
-    [("runpod", "network volumes of RunPod come with a later version"), ("auto", "does not place volumes")],
+    ("values", "said"),
+    [
+        ({"cloud": "auto"}, "a volume is not placed"),
+        ({"cloud": "modal", "size_gib": 50}, "Modal's volumes grow by themselves"),
+        ({"cloud": "runpod"}, "size_gib is not set"),
+        ({"size_gib": 50}, "regions has none"),
+        ({"size_gib": 50, "regions": ["EU-RO-1", "US-KS-2"]}, "the one data center"),
+    ],
 )
-def test_elsewhere_it_is_refused_with_the_reason(recorder: Recorder, cloud: str, said: str) -> None:
+def test_what_cannot_be_is_refused_with_the_reason(
+    recorder: Recorder, values: dict[str, Any], said: str
+) -> None:
     with pytest.raises(pulumi.RunError, match="volume 'cache'") as caught:
-        run(lambda: volume(cloud=cloud).volume_name)
+        run(lambda: volume(**values).volume_name)
     assert said in str(caught.value)
-    assert f"{VOLUME}::cache" not in recorder.seen
+    assert not [key for key in recorder.seen if "olume::cache" in key and "ModelVolume" not in key]
+
+
+def test_with_a_size_and_a_data_center_it_is_a_network_volume(recorder: Recorder) -> None:
+    made = []
+
+    def program() -> Any:
+        made.append(volume(size_gib=50, regions=["EU-RO-1"]))
+        return endpoint_on(made[0]).url
+
+    run(program)
+    inputs = recorder.seen[f"{NETWORK_VOLUME}::cache"].inputs
+    assert (inputs["sizeGb"], inputs["dataCenter"], inputs["type"]) == (50, "EU-RO-1", "STANDARD")
+    assert made[0].cloud.value == "runpod"
+    worker = recorder.seen[f"{ENDPOINT}::search"].inputs
+    assert worker["networkVolumes"] == ["cache-id"]
+    assert worker["dataCenterIds"] == worker["networkVolumeDataCenters"] == ["EU-RO-1"]
+    assert worker["env"]["PILOTLIGHT_VOLUME"] == "/runpod-volume"
+
+
+def endpoint_on(one: Any) -> Any:
+    from components import ModelEndpoint, ModelImage
+
+    image = ModelImage("search", handler="stacks/search")
+    return ModelEndpoint("search", image=image, cloud="runpod", gpu="L4", volumes=[one])
 
 
 def test_an_endpoint_on_another_cloud_does_not_mount_it(recorder: Recorder) -> None:

@@ -18,12 +18,12 @@ def job(name: str = "tune", **values: Any) -> Any:
 
 def refusal(**values: Any) -> str:
     with pytest.raises(pulumi.RunError, match="job 'tune'") as caught:
-        run(lambda: job(**values).app_name)
+        run(lambda: job(**values).resource.name)
     return str(caught.value)
 
 
 def test_it_is_one_function_with_a_volume_of_its_own(recorder: Recorder) -> None:
-    run(lambda: job(retries=2).app_name)
+    run(lambda: job(retries=2).resource.name)
     assert f"{VOLUME}::tune-checkpoints" in recorder.seen
     inputs = recorder.seen[f"{APP}::tune"].inputs
     [(name, function)] = inputs["functions"].items()
@@ -38,13 +38,13 @@ def test_it_is_one_function_with_a_volume_of_its_own(recorder: Recorder) -> None
 
 
 def test_two_runs_never_write_the_same_checkpoints_at_once(recorder: Recorder) -> None:
-    run(lambda: job().app_name)
+    run(lambda: job().resource.name)
     function = recorder.seen[f"{APP}::tune"].inputs["functions"]["train"]
     assert (function["maxContainers"], function["singleUseContainers"]) == (1, True)
 
 
 def test_it_takes_a_volume_that_is_there(recorder: Recorder) -> None:
-    run(lambda: job(checkpoints="kept", checkpoint_path="/runs").app_name)
+    run(lambda: job(checkpoints="kept", checkpoint_path="/runs").resource.name)
     assert not [key for key in recorder.seen if key.startswith(VOLUME)]
     inputs = recorder.seen[f"{APP}::tune"].inputs
     assert inputs["functions"]["train"]["volumes"] == {"/runs": {"name": "kept"}}
@@ -70,7 +70,9 @@ def test_a_start_has_a_ceiling(recorder: Recorder) -> None:
 def test_what_is_wrong_is_explained(recorder: Recorder) -> None:
     from components import VolumeMount
 
-    assert "training on a Pod of RunPod comes with a later version" in refusal(cloud="runpod")
+    assert "a job is not placed" in refusal(cloud="auto")
+    assert "brings the arguments" in refusal(arguments={"steps": 3})
+    assert "grows by itself" in refusal(checkpoint_gib=30)
     assert "entry" in refusal(entry="train.py")
     assert "gpu[0]" in refusal(gpu="L5")
     assert "retries" in refusal(retries=11)

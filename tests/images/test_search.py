@@ -1,6 +1,7 @@
 """The demo handler is the model that it says it is."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,16 @@ needs_weights = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def search():
-    spec = importlib.util.spec_from_file_location("search_model", ROOT / "stacks/search/model.py")
-    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(ROOT / "stacks/search"))
+    try:
+        return loaded_module("model")
+    finally:
+        sys.path.remove(str(ROOT / "stacks/search"))
+
+
+def loaded_module(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"stacks/search/{name}.py")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -30,8 +39,8 @@ def model(search):
 
 @pytest.fixture(scope="module")
 def numpy(search):
-    """As the model imports it: it sets the number of threads first."""
-    return search.np
+    """As the encoder imports it: it sets the number of threads first."""
+    return sys.modules["bert"].np
 
 
 @needs_weights
@@ -78,3 +87,30 @@ def test_a_text_means_the_same_in_any_company(model, numpy):
 def test_wrong_requests(search, request_, words):
     with pytest.raises(ValueError, match=words):
         search.check(request_)
+
+
+@needs_weights
+def test_the_streaming_handler_gives_each_sentence_its_similarity(search, model):
+    question, sentences = "how do I get my money back?", ["the cat sleeps", "refunds take five days"]
+    streaming = loaded_module("stream").Model()
+    streaming.load(WEIGHTS)
+    rows = list(streaming.predict({"question": question, "sentences": sentences}))
+    assert [row["sentence"] for row in rows] == sentences
+    ranked = model.predict({"question": question, "sentences": sentences})["ranked"]
+    assert sorted(row["similarity"] for row in rows) == sorted(row["similarity"] for row in ranked)
+
+
+@needs_weights
+def test_the_openai_handler_answers_as_the_api_does(search, model, numpy):
+    openai = loaded_module("openai_api").Model()
+    openai.load(WEIGHTS)
+    asked = {"input": ["the cat sleeps", "a dog"], "model": "x"}
+    body = openai.predict({"openai_route": "/v1/embeddings", "openai_input": asked})
+    vectors = [row["embedding"] for row in body["data"]]
+    numpy.testing.assert_allclose(vectors, model.bert.embed(asked["input"]), atol=1e-6)
+    assert [row["index"] for row in body["data"]] == [0, 1]
+    assert body["usage"]["total_tokens"] > 4
+    assert openai.predict({"openai_route": "/v1/models"})["data"][0]["id"] == "all-MiniLM-L6-v2"
+    for wrong in ({"openai_route": "/v1/chat/completions"}, {"openai_route": "/v1/embeddings"}):
+        with pytest.raises(ValueError, match="wanted"):
+            openai.predict(wrong)
