@@ -9,14 +9,11 @@ from typing import Any
 from infra.cli.dev_source import Source
 
 _NOISE = ("--- Starting Serverless Worker", "cannot start: ")
-_OUR_FRAMES = (
-    "/pilotlight_runtime/",
-    "<frozen ",
-    "/importlib/",
-    "/runpod/serverless/",
-    "/modal/",
-    "/asyncio/",
+_OUR_FRAMES = re.compile(
+    r"/pilotlight_runtime/|<frozen |/importlib/|/runpod/serverless/|/modal/|/asyncio/|/pl_[0-9a-f]{20}\.py"
 )
+_OUR_ERRORS = "pilotlight_runtime.errors."
+_CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 _FRAME = re.compile(r'  File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _KEPT = 10  # lines
 
@@ -35,7 +32,8 @@ class WorkerLog:
         self.place: str | None = None
         self.traced = asyncio.Event()
         self._source, self._say = source, say
-        self._tracing = self._hidden = False
+        self._trace: list[str] = []
+        self._hidden = self._ours = False
 
     def line(self, text: str, *, system: bool = False) -> None:
         """`system`: the cloud's own words about the worker, of use only when it cannot start."""
@@ -48,32 +46,40 @@ class WorkerLog:
         self.last = [*self.last, text][-_KEPT:]
         # The SDK writes its own lines as JSON with these two keys.
         sdk = said is not None and {"requestId", "message"} <= said.keys()
-        if system or sdk or text.startswith(_NOISE) or self._between(text):
-            return
-        self._say(self._source.mapped(text))
+        if not system and not sdk and not text.startswith(_NOISE):
+            self._show(text)
 
     def begin(self) -> None:
         """A request is sent: a traceback from here on is about it."""
         self.place = None
         self.traced.clear()
 
-    def _between(self, text: str) -> bool:
-        """Whether this line of a traceback is about what lies between the cloud and the user's code."""
+    def _show(self, text: str) -> None:
+        """What is the user's: of a traceback, the frames that are not between the cloud and the user's code."""
         if text.startswith("Traceback (most recent call last)"):
-            self._tracing, self._hidden, self.place = True, False, None
-            return False
-        if not self._tracing:
-            return False
-        if not text.startswith(" "):
-            self._tracing = False
-            self.traced.set()
-            return False
+            self._trace, self._hidden, self.place = [text], False, None
+        elif self._trace and text.startswith(" "):
+            self._frame(text)
+        elif self._trace:
+            trace, self._trace = [*self._trace, text], []
+            self._ours = text.startswith(_OUR_ERRORS)
+            if not self._ours:
+                for line in trace:
+                    self._say(line)
+                self.traced.set()
+        elif not (self._ours and text.startswith(_CHAINED)) and self._source.explained(text) == text:
+            self._say(text)
+
+    def _frame(self, text: str) -> None:
         if frame := _FRAME.match(text):
-            self._hidden = any(part in frame["file"] for part in _OUR_FRAMES)
             mapped = self._source.mapped(text)
-            if mapped != text and (own := _FRAME.match(mapped)):
-                self._hidden, self.place = False, f"{own['file']}:{own['line']}"
-        return self._hidden
+            own = _FRAME.match(mapped) if mapped != text else None
+            self._hidden = own is None and bool(_OUR_FRAMES.search(frame["file"]))
+            if own:
+                self.place = f"{own['file']}:{own['line']}"
+            text = mapped
+        if not self._hidden:
+            self._trace.append(text)
 
     def _report(self, report: dict[str, Any]) -> None:
         phase, seconds = str(report.get("phase")), report.get("seconds")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.cli import jobs
+from infra.cli.call import HandlerError
 from infra.cli.dev_log import WorkerLog
 from infra.cli.dev_source import Broken, Source
 from infra.cli.dev_state import Deployed
@@ -182,15 +183,27 @@ class RunPodTarget:
         return job
 
     async def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        return await in_thread(
-            jobs.outcome,
-            self._deployed.url,
-            request,
-            heard=lambda phase: self._look.set() if phase is jobs.FAILING else None,
-            root=self._root,
-            stack=self._deployed.stack,
-            timeout_s=timeout_s,
+        url, root, stack = self._deployed.url, self._root, self._deployed.stack
+        submitting = asyncio.ensure_future(
+            asyncio.to_thread(jobs.submit, url, request, root=root, stack=stack)
         )
+        try:
+            return await in_thread(
+                jobs.finished,
+                url,
+                await asyncio.shield(submitting),
+                heard=lambda phase: self._look.set() if phase is jobs.FAILING else None,
+                root=root,
+                stack=stack,
+                timeout_s=timeout_s,
+            )
+        except HandlerError:
+            raise
+        except BaseException:
+            # At once, or a worker of the next version takes it from the queue.
+            with contextlib.suppress(PilotlightError):
+                await asyncio.to_thread(jobs.cancel, url, await submitting, root=root, stack=stack)
+            raise
 
     async def _is_old(self, job: dict[str, Any]) -> bool:
         """Whether a worker of the version before took the job: busy ones stay until they are done."""

@@ -48,34 +48,48 @@ def outcome(
 
     What `progress` raises ends the wait. A job that is not waited for any more is cancelled.
     """
-    url = url.removesuffix("/runsync")
-    key = _key_for(url, root, stack)
-    job = _send(f"{url}/run", key, {"input": request})
+    job = submit(url, request, root=root, stack=stack)
     try:
-        job = _finished(url, key, job, timeout_s, progress, clock)
-    except BaseException:
-        with contextlib.suppress(CallError):
-            _send(f"{url}/cancel/{job['id']}", key, {})
+        return finished(url, job, root=root, stack=stack, timeout_s=timeout_s, progress=progress, clock=clock)
+    except HandlerError:
         raise
-    if job.get("status") != "COMPLETED":
-        raise HandlerError(f"the job ended as {job.get('status')}: {_reason(job.get('error'))}")
-    return job
+    except BaseException:
+        cancel(url, job, root=root, stack=stack)
+        raise
 
 
-def _finished(
+def submit(url: str, request: dict[str, Any], *, root: Path, stack: str) -> str:
+    """Put a job into the queue, and return its id."""
+    base = url.removesuffix("/runsync")
+    return str(_send(f"{base}/run", _key_for(base, root, stack), {"input": request})["id"])
+
+
+def cancel(url: str, job: str, *, root: Path, stack: str) -> None:
+    """Nobody waits for it any more; no error where it cannot be told."""
+    base = url.removesuffix("/runsync")
+    with contextlib.suppress(CallError):
+        _send(f"{base}/cancel/{job}", _key_for(base, root, stack), {})
+
+
+def finished(
     url: str,
-    key: str,
-    job: dict[str, Any],
+    job_id: str,
+    *,
+    root: Path,
+    stack: str,
     timeout_s: float,
     progress: Callable[[str, float], None],
-    clock: Callable[[], float],
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
+    """The job when it is done. Raises HandlerError where it failed, CallError where it does not get done in time."""
+    base = url.removesuffix("/runsync")
+    key = _key_for(base, root, stack)
     started = clock()
-    job_id = job["id"]
     failing_since: float | None = None
+    job: dict[str, Any] = {"status": "IN_QUEUE"}
     while job.get("status") in _PENDING:
         elapsed = clock() - started
-        phase = _phase(url, key, job["status"])
+        phase = _phase(base, key, job["status"])
         progress(phase, elapsed)
         if phase is not FAILING and phase is not STARTING:
             failing_since = None
@@ -90,8 +104,10 @@ def _finished(
                 fix="read what they print: `pilotlight cloud logs` (local cloud), or the console's worker logs",
             )
         # a long poll: it returns as soon as the job ends, so an answer is never late
-        job = _send(f"{url}/status-sync/{job_id}?wait=1000", key, None)
+        job = _send(f"{base}/status-sync/{job_id}?wait=1000", key, None)
     progress("", clock() - started)
+    if job.get("status") != "COMPLETED":
+        raise HandlerError(f"the job ended as {job.get('status')}: {_reason(job.get('error'))}")
     return job
 
 
