@@ -36,11 +36,15 @@ class Store:
     """Endpoints, releases, usage and namespaced JSON values.
 
     Every call commits by itself unless inside `transaction`. Commits go to the write-ahead log without waiting for
-    the disk: a killed daemon loses nothing, a power cut at most the last moments, never the file.
+    the disk: a killed daemon loses nothing, a power cut at most the last moments, never the file. Only its owner may
+    read it.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Secrets lie in it; what SQLite puts beside it gets the same mode.
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from infra.localcloud.runpod.graphql import graphql_routes
 from infra.localcloud.runpod.rest import routes as rest_routes
 
 from . import admin, page
@@ -19,6 +20,7 @@ def api_site(cloud: Cloud, stop: asyncio.Event) -> web.Application:
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     # REST's collections under /v2 go before the job API's /v2/{endpoint id}/….
     app.add_routes(rest_routes(cloud.service))
+    app.add_routes(graphql_routes(cloud.service))
     app.add_routes(cloud.fleet.routes())
     app.add_routes(admin.routes(cloud, stop))
     app.add_routes(page.routes(cloud))

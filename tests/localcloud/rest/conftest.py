@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
+from infra.localcloud.runpod.graphql import graphql_routes
 from infra.localcloud.runpod.rest import RestService, problem_middleware, routes
 from tests.localcloud.rest.fakes import KEY, Cloud, FakeFleet, FakeImages, FakePods, FakeVolumes, WatchedClock
 
@@ -32,6 +33,7 @@ async def cloud(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Cloud]:
     )
     app = web.Application(middlewares=[faults.middleware(), problem_middleware])
     app.add_routes(routes(service))
+    app.add_routes(graphql_routes(service))
     async with TestClient(TestServer(app)) as client:
         yield Cloud(clock, settings, store, fleet, images, disks, pods, service, client)
         service.close()

@@ -31,15 +31,18 @@ def guarded(handler: Handler, api_key: str, limiter: RateLimiter | None) -> Hand
 def authenticate(request: web.Request, api_key: str) -> None:
     """Raises Problem 401. Never says anything of the key that was sent."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    key = key.strip()
-    if scheme.lower() != "bearer" or not key:
+    check_key(key.strip() if scheme.lower() == "bearer" else "", api_key)
+
+
+def check_key(given: str, api_key: str) -> None:
+    if not given:
         raise _unauthorized("missing bearer token")
-    if key.startswith("rpa_"):
+    if given.startswith("rpa_"):
         raise _unauthorized(
             "this is the local cloud and the key looks like a real RunPod API key, which must not be sent here; "
             "take the key of this cloud from `pilotlight cloud env`"
         )
-    if not hmac.compare_digest(key.encode(), api_key.encode()):
+    if not hmac.compare_digest(given.encode(), api_key.encode()):
         raise _unauthorized("invalid API key; the key of this local cloud is in `pilotlight cloud env`")
 
 

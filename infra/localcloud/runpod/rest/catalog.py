@@ -125,7 +125,7 @@ class CatalogHandlers:
         offered = gpu.pool is not None or set(asked.products) != {"SERVERLESS"}
         if not offered or asked.count > MAX_GPUS or asked.cloud == "COMMUNITY":
             return {"availability": "NONE"}
-        places = [id for id in self._offers.data_centers if _in(id, asked.countries)]
+        places = [id for id in self._offers.data_centers if in_countries(id, asked.countries)]
         return self._stock.availability(gpu.id, places)
 
     def _cpu(self, cpu: CpuFlavor, asked: _Asked | None) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _included(request: web.Request) -> list[str]:
     return query.names(request, "include", ("GPU_AVAILABILITY", "CPU_AVAILABILITY"))
 
 
-def _in(data_center_id: str, countries: list[str]) -> bool:
+def in_countries(data_center_id: str, countries: list[str]) -> bool:
     area, country, *_ = data_center_id.split("-")
     return not countries or (area if area in ("US", "CA") else country) in countries
 

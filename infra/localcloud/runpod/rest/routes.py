@@ -18,6 +18,7 @@ from infra.localcloud.runpod.rest.registries import RegistryHandlers
 from infra.localcloud.runpod.rest.service import RestService
 from infra.localcloud.runpod.rest.sshkeys import SshKeyHandlers
 from infra.localcloud.runpod.rest.templates import TemplateHandlers
+from infra.localcloud.runpod.rest.v1 import v1_routes
 from infra.localcloud.runpod.rest.volumes import VolumeHandlers
 
 # Collections of REST v2. Job routes are /v2/{endpoint id}/…, so no endpoint may have one of these as its id.
@@ -28,7 +29,7 @@ COLLECTIONS = (
 
 
 def routes(service: RestService) -> list[web.RouteDef]:
-    """Everything under the collections of /v2, and /_local/faults. Mount them before the job API's `/v2/{id}/…`."""
+    """Everything under the collections of /v2, what is left of /v1, and /_local/faults. Mount them before the job API's `/v2/{id}/…`."""
     limited = [(path, _by_method(methods)) for path, methods in _served(service).items()]
     limited.append((f"/v2/{{collection:{'|'.join(COLLECTIONS)}}}{{rest:(/.*)?}}", _unknown))
     faults = FaultHandlers(service.faults)
@@ -36,7 +37,11 @@ def routes(service: RestService) -> list[web.RouteDef]:
         web.route("*", path, guarded(handler, service.api_key, service.limiter)) for path, handler in limited
     ]
     storm_proof = _by_method({"GET": faults.list, "POST": faults.replace})
-    return [*limited_routes, web.route("*", "/_local/faults", guarded(storm_proof, service.api_key, None))]
+    return [
+        *limited_routes,
+        *v1_routes(service),
+        web.route("*", "/_local/faults", guarded(storm_proof, service.api_key, None)),
+    ]
 
 
 def _served(service: RestService) -> dict[str, dict[str, Handler]]:

@@ -20,7 +20,8 @@ from infra.localcloud.runpod.rest.podbook import PodBook
 from infra.localcloud.runpod.rest.problems import Problem, not_found
 from infra.localcloud.runpod.rest.ratelimit import RateLimiter
 from infra.localcloud.runpod.rest.registries import Registries
-from infra.localcloud.runpod.rest.rows import new_id
+from infra.localcloud.runpod.rest.rows import Rows, new_id
+from infra.localcloud.runpod.rest.secretbook import SecretBook
 from infra.localcloud.runpod.rest.sshkeys import SshKeys
 from infra.localcloud.runpod.rest.stock import Stock
 from infra.localcloud.runpod.rest.templates import Templates
@@ -73,6 +74,9 @@ class RestService:
         self.templates = Templates(self)
         self.volumes = NetworkVolumes(self, volumes)
         self.ssh_keys = SshKeys(store)
+        self.secrets = SecretBook(store, clock)
+        self.flash_apps = Rows(store, "flash_apps", "app")
+        self.flash_environments = Rows(store, "flash_environments", "environment")
         self.pods = PodBook(self, pods)
         self.clusters = Clusters(self)
         self.closing = asyncio.Event()
@@ -102,12 +106,20 @@ class RestService:
             raise not_found("endpoint")
         return endpoint
 
-    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def create(
+        self,
+        body: dict[str, Any],
+        *,
+        template: str | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """`template`: the one that GraphQL binds it to; `extra`: what only GraphQL shows."""
         body = self.templates.applied_to_endpoint(body)
         endpoint = new_endpoint(body, self.offers)
         self._check_references(endpoint, body)
         await self._check_image(endpoint["image"])
         endpoint |= {"id": self._new_id(), "createdAt": self.clock.now(), "version": 1}
+        endpoint |= (extra or {}) | ({"template": template} if template else {})
         async with self._locks[endpoint["id"]]:
             with self.store.transaction():
                 self.store.save_endpoint(endpoint["id"], endpoint)
@@ -120,12 +132,20 @@ class RestService:
                 raise
         return endpoint
 
-    async def update(self, endpoint_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def update(
+        self,
+        endpoint_id: str,
+        body: dict[str, Any],
+        *,
+        template: str | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         async with self._lock(endpoint_id):
             old = self.endpoint(endpoint_id)
             body = self.templates.applied(body, serverless=True)
             new = changed_endpoint(old, body, self.offers)
             self._check_references(new, body)
+            new |= (extra or {}) | ({"template": template} if template else {})
             if new == old:
                 return old
             if new["image"] != old["image"]:
@@ -144,11 +164,14 @@ class RestService:
             await self.fleet.apply(record(new))
             return new
 
-    async def delete(self, endpoint_id: str) -> None:
+    async def delete(self, endpoint_id: str, *, with_template: bool = True) -> None:
+        """REST v2 takes the template that it is bound to away with it, unless another one needs that; GraphQL does not."""
         async with self._lock(endpoint_id):
-            self.endpoint(endpoint_id)
+            bound = self.endpoint(endpoint_id).get("template")
             await self.fleet.remove(endpoint_id)
             self.store.delete_endpoint(endpoint_id)
+            if bound and with_template and not self.templates.users(bound):
+                self.templates.rows.remove(bound)
         self._locks.pop(endpoint_id, None)
 
     async def save_quietly(self, endpoint: dict[str, Any]) -> None:

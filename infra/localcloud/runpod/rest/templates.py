@@ -63,10 +63,17 @@ class Templates:
 
     def delete(self, template_id: str) -> None:
         self.rows.get(template_id)
-        users = [*self._service.store.endpoints(), *self._service.pods.rows.all()]
-        if any(user.get("template") == template_id for user in users):
+        if self.users(template_id):
             raise bad_request(_IN_USE)
         self.rows.remove(template_id)
+
+    def users(self, template_id: str) -> list[dict[str, Any]]:
+        """The endpoints and pods that are bound to it."""
+        bound = [*self._service.store.endpoints(), *self._service.pods.rows.all()]
+        return [user for user in bound if user.get("template") == template_id]
+
+    def find(self, template_id: str) -> dict[str, Any] | None:
+        return publictemplates.find(template_id) or self.rows.find(template_id)
 
     def applied(self, body: dict[str, Any], *, serverless: bool) -> dict[str, Any]:
         """`body` without its templateId and with the template's container settings where it has none of its own."""
@@ -88,7 +95,7 @@ class Templates:
         return self.applied(body, serverless=True)
 
     def get_for(self, template_id: str, *, serverless: bool) -> dict[str, Any]:
-        template = publictemplates.find(template_id) or self.rows.find(template_id)
+        template = self.find(template_id)
         if template is None:
             raise not_found(f"template '{template_id}'")
         if template["serverless"] != serverless:

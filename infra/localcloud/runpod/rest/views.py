@@ -6,7 +6,7 @@ from infra.localcloud.runpod.model import EndpointRecord, ScalerType, WorkerStat
 from infra.localcloud.runpod.rest.merging import idle_timeout_applies
 from infra.localcloud.runpod.rest.times import timestamp
 
-_HIDDEN = ("version", "createdAt", "template")
+_HIDDEN = ("version", "createdAt", "template", "flashEnvironmentId")
 
 
 def endpoint_view(endpoint: dict[str, Any], base_url: str) -> dict[str, Any]:
