@@ -83,12 +83,12 @@ async def check(
     failures += _name(session, ctx, inputs, entry, olds, naming or Naming())
     failures += resource.check(ctx, inputs)
     checked = Checked(to_wire(inputs), failures, _deprecated(model, tree))
+    hidden = {*secrets, *schema_secret_paths(model, checked.inputs)}
     if gate is not None and not failures:
-        _gate(gate, ctx, checked)
+        _gate(gate, ctx, checked, frozenset(hidden))
     if checked.failures:
         return checked
 
-    hidden = {*secrets, *schema_secret_paths(model, checked.inputs)}
     checked.inputs = wrap(checked.inputs, hidden)
     checked.inputs[HIDDEN] = UNKNOWN if isinstance(entry, Unknown) else str(entry)
     return checked
@@ -168,8 +168,8 @@ async def _compute(resource: Resource[Any, Any, Any], ctx: CheckContext, inputs:
         setattr(inputs, name, value)
 
 
-def _gate(gate: Gate, ctx: CheckContext, checked: Checked) -> None:
-    view = ResourceView(ctx.type, ctx.urn, ctx.name, ctx.stack, ctx.project, checked.inputs)
+def _gate(gate: Gate, ctx: CheckContext, checked: Checked, hidden: frozenset[Path]) -> None:
+    view = ResourceView(ctx.type, ctx.urn, ctx.name, ctx.stack, ctx.project, checked.inputs, hidden)
     for finding in gate(view):
         text = _finding(finding)
         if finding.severity is Severity.WARNING:

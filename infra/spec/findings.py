@@ -33,7 +33,10 @@ class Severity(Enum):
 
 @dataclass(frozen=True)
 class ResourceView:
-    """One resource as a rule sees it: its inputs in wire names (camelCase), unknown values as `UNKNOWN`."""
+    """One resource as a rule sees it: its inputs in wire names (camelCase), unknown values as `UNKNOWN`.
+
+    `secrets` are the places of secret values in the inputs, such as `("env", "TOKEN")`; None where nobody can tell.
+    """
 
     type: str
     urn: str
@@ -41,6 +44,7 @@ class ResourceView:
     stack: str
     project: str
     inputs: Mapping[str, Any]
+    secrets: frozenset[tuple[str | int, ...]] | None = None
 
 
 @dataclass(frozen=True)
