@@ -4,12 +4,12 @@ import asyncio
 from typing import Any, ClassVar
 
 from infra.kit import UNKNOWN, CheckContext, Context, Created, Failure, InTheWay, Resource
-from infra.modal import app_check, app_wire, deployment
+from infra.modal import app_check, app_wire, deployment, rules
 from infra.modal.app_model import AppInputs, AppState
 from infra.modal.app_wire import CLASS_SUFFIX, Names
 from infra.modal.client import ModalClient
 from infra.modal.deployment import MARK_TAG, MODULE_TAG
-from infra.modal.errors import Missing
+from infra.modal.errors import Missing, no_id
 from infra.modal.ledger import Ledger, Note
 from infra.modal.named import moment
 from infra.modal.rules import OUR_TAGS, known_items
@@ -83,6 +83,11 @@ class App(Resource[ModalClient, AppInputs, AppState]):
         return Created(app_id, state or _missing(app_id))
 
     async def read(self, ctx: Context[ModalClient], id: str, old: AppState | None) -> AppState | None:
+        if not id.startswith("ap-"):
+            client = await ctx.client.open()
+            environment = await client.environment(None)
+            app = await _lookup(client, id, environment) if rules.is_name(id) else None
+            raise no_id(id, "app", "ap-", app.app_id if app is not None else None)
         return await self._state(ctx, id, old)
 
     async def update(self, ctx: Context[ModalClient], id: str, old: AppState, new: AppInputs) -> AppState:
@@ -107,6 +112,7 @@ class App(Resource[ModalClient, AppInputs, AppState]):
         if await self._live(client, id) is not None:
             await client.rpc("AppStop", f"stop app {old.name}", app_id=id)
         _ledger(ctx).forget(str(ctx.mark))
+        await asyncio.to_thread(deployment.forget_module, ctx, old)
 
     async def _live(self, client: ModalClient, id: str) -> Any:
         """Modal's answer about an app that is not stopped, else None."""

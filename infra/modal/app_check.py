@@ -1,5 +1,6 @@
 """What an app's types cannot say: every rule across fields, every name that the catalog knows, and the code itself."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from infra.modal import rules
 from infra.modal.app_model import AppClass, AppFunction, AppImage, AppInputs, AppSchedule, AppWeb, WebKind
 from infra.modal.rules import is_known, known_items
 
+_CRON = re.compile(r"\s*([0-9A-Za-z*/,-]+\s+){4}[0-9A-Za-z*/,-]+\s*")
 _CLOUDS = ("aws", "gcp", "oci", "azure", "auto")
 
 # Modal's own names of before. The guide that this project follows still has two of them.
@@ -133,6 +135,8 @@ def _service(path: str, service: AppFunction | AppClass) -> Iterator[Failure]:
         yield Failure(f"{path}.gpuSnapshot", "without memorySnapshot there is no snapshot. Fix: set both")
     if is_known(service.web):
         yield from rules.label(f"{path}.web.label", service.web.label)
+        for index, domain in known_items(service.web.custom_domains):
+            yield from rules.domain(f"{path}.web.customDomains[{index}]", domain)
 
 
 def _autoscaler(path: str, service: AppFunction | AppClass) -> Iterator[Failure]:
@@ -166,10 +170,13 @@ def _concurrency(path: str, service: AppFunction | AppClass) -> Iterator[Failure
 
 def _mounts(path: str, service: AppFunction | AppClass) -> Iterator[Failure]:
     seen: dict[str, str] = {}
+    places: set[str] = set()
     for target, volume in known_items(service.volumes):
         where = f"{path}.volumes.{target}"
         yield from rules.mount_path(where, target)
         yield from rules.name(f"{where}.name", volume.name)
+        yield from rules.sub_path(f"{where}.subPath", volume.sub_path)
+        yield from _twice(where, target, places)
         if is_known(volume.name):
             if volume.name in seen:
                 yield Failure(
@@ -178,10 +185,18 @@ def _mounts(path: str, service: AppFunction | AppClass) -> Iterator[Failure]:
                 )
             seen[volume.name] = target
     for target, name in known_items(service.network_file_systems):
+        yield from _twice(f"{path}.networkFileSystems.{target}", target, places)
         yield from rules.mount_path(f"{path}.networkFileSystems.{target}", target)
         yield from rules.name(f"{path}.networkFileSystems.{target}", name)
     for index, secret in known_items(service.secrets):
         yield from rules.name(f"{path}.secrets[{index}].name", secret.name)
+
+
+def _twice(path: str, target: str, places: set[str]) -> Iterator[Failure]:
+    place = target.rstrip("/")
+    if place in places:
+        yield Failure(path, f"something is mounted at {place} already. Wanted: another path")
+    places.add(place)
 
 
 def _function(path: str, function: AppFunction) -> Iterator[Failure]:
@@ -223,7 +238,8 @@ def _class(path: str, cls: AppClass) -> Iterator[Failure]:
 def _schedule(path: str, schedule: AppSchedule) -> Iterator[Failure]:
     if (schedule.cron is None) == (schedule.period_s is None):
         yield Failure(path, "wanted: exactly one of cron and periodS")
-    if is_known(schedule.cron) and len(schedule.cron.split()) != 5:
+    yield from rules.time_zone(f"{path}.timezone", schedule.timezone)
+    if is_known(schedule.cron) and not _CRON.fullmatch(schedule.cron):
         yield Failure(
             f"{path}.cron", f"{schedule.cron!r} is no cron line. Wanted: five fields, such as 0 9 * * 1"
         )

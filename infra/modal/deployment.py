@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -86,15 +87,17 @@ def _differences(current: Service, wanted: Service) -> dict[str, Any]:
 
 
 def module_path(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs) -> Path:
-    """Where the module that was deployed last stays on this disk."""
+    """Where the module that was deployed last stays on this disk: in a directory of this resource alone, because the client
+    refuses a file that another deployment writes meanwhile."""
     return client.state_dir / "modules" / f"{inputs.name}.{ctx.mark}" / f"{inputs.module}.py"
 
 
-def _write(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs) -> Path:
-    """The module on this disk, where it stays for a look at what was deployed.
+def forget_module(ctx: Context[ModalClient], state: AppState) -> None:
+    shutil.rmtree(module_path(ctx, ctx.client, state).parent, ignore_errors=True)
 
-    In a directory of this resource alone: the client refuses a file that another deployment writes meanwhile.
-    """
+
+def _write(ctx: Context[ModalClient], client: ModalClient, inputs: AppInputs) -> Path:
+    """The module on this disk, where it stays for a look at what is deployed."""
     from images.modal_module import module_text
     from infra.modal import app_module
 

@@ -22,6 +22,7 @@ class Dict(Named[DictInputs, DictState]):
     State: ClassVar = DictState
     kind = "Dict"
     word = "dict"
+    prefix = "di-"
 
     async def make(self, ctx: Context[ModalClient], inputs: DictInputs, environment: str) -> None:
         client = await ctx.client.open()

@@ -93,6 +93,12 @@ _FIXES: Mapping[type[ModalError], str] = {
 }
 
 
+def no_id(given: str, word: str, prefix: str, found: str | None) -> Missing:
+    """Of an import by name: `found` is the id of what has that name, if anything has it."""
+    fix = f"the {word} of that name has the id {found}: import that" if found else ""
+    return Missing(f"{given!r} is no {word}'s id in Modal", wanted=f"one that begins with {prefix}", fix=fix)
+
+
 @contextmanager
 def translated(doing: str, *, source: str = "", url: str = "", secrets: Iterable[str] = ()) -> Iterator[None]:
     """What the client raises inside, as one of the errors above. Secrets are blanked out of its text."""

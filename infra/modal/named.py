@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from infra.kit import Change, CheckContext, Context, Created, Failure, InTheWay, Model, Resource, prop
 from infra.modal import rules
 from infra.modal.client import ModalClient
-from infra.modal.errors import Exists, Missing
+from infra.modal.errors import Exists, Missing, no_id
 from infra.modal.ledger import Ledger, Note
 
 
@@ -44,10 +44,11 @@ S = TypeVar("S", bound=Model)
 
 
 class Named(Resource[ModalClient, I, S], Generic[I, S]):
-    """`kind` is the class in Modal's client, `word` what a user calls it."""
+    """`kind` is the class in Modal's client, `word` what a user calls it, `prefix` what its ids begin with."""
 
     kind: ClassVar[str]
     word: ClassVar[str]
+    prefix: ClassVar[str]
 
     create_timeout_s: ClassVar[float] = 120.0
     update_timeout_s: ClassVar[float] = 120.0
@@ -89,6 +90,10 @@ class Named(Resource[ModalClient, I, S], Generic[I, S]):
         return Created(made.id, await self.state(ctx, made, environment, inputs))
 
     async def read(self, ctx: Context[ModalClient], id: str, old: S | None) -> S | None:
+        if not id.startswith(self.prefix):
+            environment = await ctx.client.environment(None)
+            named = await self.lookup(ctx.client, id, environment) if rules.is_name(id) else None
+            raise no_id(id, self.word, self.prefix, named.id if named else None)
         found = await self.by_id(ctx.client, id, getattr(old, "environment", None))
         if found is None:
             return None

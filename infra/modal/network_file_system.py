@@ -27,6 +27,7 @@ class NetworkFileSystem(Named[NetworkFileSystemInputs, NetworkFileSystemState]):
     State: ClassVar = NetworkFileSystemState
     kind = "NetworkFileSystem"
     word = "network file system"
+    prefix = "sv-"
 
     async def make(
         self, ctx: Context[ModalClient], inputs: NetworkFileSystemInputs, environment: str

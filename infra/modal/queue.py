@@ -22,6 +22,7 @@ class Queue(Named[QueueInputs, QueueState]):
     State: ClassVar = QueueState
     kind = "Queue"
     word = "queue"
+    prefix = "qu-"
 
     async def make(self, ctx: Context[ModalClient], inputs: QueueInputs, environment: str) -> None:
         client = await ctx.client.open()

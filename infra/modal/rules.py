@@ -1,6 +1,7 @@
 """Modal's own rules for names, tags and paths, checked before anything is asked. Source: modal client 1.6.4, name_utils."""
 
 import keyword
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, TypeGuard, TypeVar
@@ -16,6 +17,7 @@ _APP_ID = re.compile(r"ap-[a-zA-Z0-9]{22}")
 _ENVIRONMENT = re.compile(r"(?!en-)[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}", re.IGNORECASE)
 _TAG = re.compile(r"[a-zA-Z0-9._-]{1,63}")
 _LABEL = re.compile(r"(?![0-9]+$)(?!-)[a-z0-9-]{1,63}(?<!-)")
+_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 # Of Linux, for one string of an environment: MAX_ARG_STRLEN, 32 pages (include/uapi/linux/binfmts.h).
 _LONGEST_VARIABLE = 131072
@@ -44,8 +46,12 @@ def known_items(values: Any) -> list[tuple[Any, Any]]:
 
 def name(path: str, value: Any) -> Iterator[Failure]:
     """Of an app, volume, secret, dict, queue or file system."""
-    if is_known(value) and (not _NAME.fullmatch(value) or _APP_ID.fullmatch(value)):
+    if is_known(value) and not is_name(value):
         yield Failure(path, f"{value!r} is no name in Modal. Wanted: 1 to 64 of a-z, A-Z, 0-9, '-', '_', '.'")
+
+
+def is_name(value: str) -> bool:
+    return _NAME.fullmatch(value) is not None and _APP_ID.fullmatch(value) is None
 
 
 def environment(path: str, value: Any) -> Iterator[Failure]:
@@ -86,11 +92,36 @@ def label(path: str, value: Any) -> Iterator[Failure]:
 
 
 def mount_path(path: str, value: str) -> Iterator[Failure]:
-    if not value.startswith("/") or ".." in value.split("/") or value.rstrip("/") in ("", *_NOT_FOR_MOUNTS):
+    taken = value.rstrip("/") in ("", *_NOT_FOR_MOUNTS)
+    if not value.startswith("/") or taken or ".." in value.split("/") or not value.isprintable():
         yield Failure(
             path,
             f"nothing can be mounted at {value!r}. Wanted: an absolute path such as /data, not /root or /tmp",
         )
+
+
+def sub_path(path: str, value: Any) -> Iterator[Failure]:
+    if is_known(value) and (not value.strip("/") or ".." in value.split("/") or not value.isprintable()):
+        yield Failure(
+            path, f"{value!r} is no directory of a volume. Wanted: a path inside it, such as models/v1"
+        )
+
+
+def domain(path: str, value: str) -> Iterator[Failure]:
+    if not _DOMAIN.fullmatch(value):
+        yield Failure(path, f"{value!r} is no domain. Wanted: one of the workspace, such as api.example.com")
+
+
+def time_zone(path: str, value: Any) -> Iterator[Failure]:
+    if not is_known(value) or value == "UTC":
+        return
+    from zoneinfo import TZPATH, ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except (LookupError, ValueError, OSError):
+        if any(os.path.isdir(folder) for folder in TZPATH):  # else nobody here knows
+            yield Failure(path, f"there is no time zone {value!r}. Wanted: a name such as Europe/Berlin")
 
 
 def variables(path: str, values: Any, *, in_image: bool = True) -> Iterator[Failure]:

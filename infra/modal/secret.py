@@ -35,6 +35,7 @@ class Secret(Named[SecretInputs, SecretState]):
     State: ClassVar = SecretState
     kind = "Secret"
     word = "secret"
+    prefix = "st-"
 
     def check(self, ctx: CheckContext, inputs: SecretInputs) -> list[Failure]:
         failures = [*super().check(ctx, inputs), *rules.variables("values", inputs.values, in_image=False)]

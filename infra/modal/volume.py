@@ -40,6 +40,7 @@ class Volume(Named[VolumeInputs, VolumeState]):
     State: ClassVar = VolumeState
     kind = "Volume"
     word = "volume"
+    prefix = "vo-"
 
     async def make(self, ctx: Context[ModalClient], inputs: VolumeInputs, environment: str) -> None:
         client = await ctx.client.open()

@@ -31,9 +31,11 @@ async def test_create_same_destroy(world: World) -> None:
     assert state.plain["history"][0]["module"] == state.plain["module"]
     assert await world.engine.up("App/search", SEARCH) == "same"
     assert world.versions("search") == 1
+    modules = world.root / ".pilotlight" / "modal" / "modules"
+    assert list(modules.glob("*/*.py"))
     await world.engine.destroy("App/search")
     assert world.app("search") is None
-    await world.restart()
+    assert not list(modules.glob("*"))
 
 
 async def test_a_preview_touches_nothing(world: World) -> None:

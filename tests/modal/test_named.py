@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.modal.engine import Failed, Refused
-from tests.modal.world import World
+from tests.modal.world import SEARCH, World
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +70,19 @@ async def test_a_foreign_one_is_left_alone_and_can_be_imported(world: World, kin
     imported = await world.engine.adopt(f"{kind}/mine", id)
     assert (imported.plain["name"], imported.plain["environment"]) == ("mine", "main")
     assert await world.engine.up(f"{kind}/mine", {"name": "mine"}) == "same"
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "Secret", "App"])
+async def test_an_import_by_name_is_told_the_id(world: World, kind: str) -> None:
+    given = {"Secret": {"name": "mine", "values": {"A": "b"}}, "App": SEARCH | {"name": "mine"}}
+    await world.engine.up(f"{kind}/mine", given.get(kind, {"name": "mine"}))
+    id = world.engine.state[f"{kind}/mine"].id
+    with pytest.raises(Failed, match=f"'mine' is no .*'s id in Modal(.|\n)*has the id {id}"):
+        await world.engine.adopt(f"{kind}/again", "mine")
+    for other in ("other", "a b"):
+        with pytest.raises(Failed, match=f"'{other}' is no .*'s id in Modal") as caught:
+            await world.engine.adopt(f"{kind}/again", other)
+        assert "has the id" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", KINDS)
