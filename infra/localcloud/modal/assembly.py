@@ -84,6 +84,7 @@ class LocalModal:
         """Containers first, while they can still reach us."""
         for task in self._work:
             task.cancel()
+        self.world.close()
         await self.fleet.close()
         await self.images.close()
         if self._work:

@@ -249,6 +249,9 @@ class Fleet(Protocol):
 
     def stats(self, function_id: str) -> StatsView: ...
 
+    async def idle(self, app_id: str) -> None:
+        """Returns once no call of the app waits or runs."""
+
     def tasks(self, app_id: str | None = None) -> list[TaskView]:
         """Those that live (not yet STOPPED), oldest first."""
 

@@ -1,11 +1,12 @@
 """What the rooms of local Modal have in common: time, memory, settings, and every object by its id."""
 
+import asyncio
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.localcloud.core.clock import Clock
 from infra.localcloud.core.faults import Faults
@@ -104,7 +105,18 @@ class World:
         self.environment_listeners: list[Callable[[str, str | None], None]] = []
         # Called when an app was published, rolled back or stopped.
         self.app_listeners: list[Callable[[AppRecord], None]] = []
+        self._work: set[asyncio.Future[None]] = set()
         self._ensure_default_environment()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Background work, until it is done or the local cloud stops."""
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    def close(self) -> None:
+        for task in self._work:
+            task.cancel()
 
     def kv(self, name: str) -> Namespace:
         """JSON values of one room, apart from all others."""

@@ -35,7 +35,7 @@ def count(n):
 
 
 @app.function(max_containers=1)
-@modal.batched(max_batch_size=3, wait_ms=2000)
+@modal.batched(max_batch_size=3, wait_ms=500)
 def batch(xs):
     return [[x, len(xs)] for x in xs]
 

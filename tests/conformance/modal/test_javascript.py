@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.localcloud.modal.apps.lifecycle import stop_app
 from tests.conformance.modal.verdicts import Verdict, judge
 from tests.localcloud.modal.whole import WholeModal
 
@@ -71,9 +72,11 @@ def sdk() -> Path:
 
 @pytest.fixture(scope="module")
 def verdicts(sdk: Path, cloud: WholeModal) -> dict[str, Verdict]:
-    cloud.python('modal.Secret.objects.create("shop-keys", {"SHOP_KEY": "brass"})')
+    cloud.python('modal.Secret.objects.create("shop-keys", {"SHOP_KEY": "brass"}, allow_existing=True)')
     cloud.process([sys.executable, "-m", "modal", "deploy", str(HERE / "shop.py")])
-    return judge(["node", str(sdk / "judge.mjs")], cloud.environment(), cloud.state)
+    found = judge(["node", str(sdk / "judge.mjs")], cloud.environment(), cloud.state)
+    cloud.ask(lambda: stop_app(cloud.world, app)) if (app := cloud.world.deployed("shop", "main")) else None
+    return found
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -64,6 +64,9 @@ class FakeFleet:
         fits = [line for line in self.lines if line.seq > after and _fits(line, wanted)]
         return fits[-limit:] if limit else fits
 
+    async def idle(self, app_id: str) -> None:
+        """Nothing runs here."""
+
     async def logs_changed(self, app_id: str, after: int) -> None:
         await self.news.wait()
 

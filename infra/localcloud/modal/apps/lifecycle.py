@@ -71,8 +71,7 @@ def rpcs(world: World) -> Rpcs:
         if app.state in OWNED_BY_CLIENT:
             stop_app(world, app)
         elif app.state == api_pb2.APP_STATE_DETACHED:
-            app.state = api_pb2.APP_STATE_DETACHED_DISCONNECTED
-            world.apps.put(app)
+            _let_go(world, app)
         return Empty()
 
     async def stop(request: api_pb2.AppStopRequest, call: Call) -> Empty:
@@ -113,12 +112,32 @@ def stop_app(world: World, app: AppRecord) -> None:
 
 async def reap(world: World) -> None:
     """For ever: stop apps that only live as long as their client, once it has gone without a word."""
+    for app in world.apps.values():
+        if app.state == api_pb2.APP_STATE_DETACHED_DISCONNECTED:
+            world.spawn(_end_when_idle(world, app))
     while True:
         await world.clock.sleep(REAP_S)
         oldest = world.clock.now() - SILENCE_S
         for app in world.apps.values():
-            if app.state in OWNED_BY_CLIENT and max(app.heartbeat_at, app.created_at) < oldest:
+            if max(app.heartbeat_at, app.created_at) >= oldest:
+                continue
+            if app.state in OWNED_BY_CLIENT:
                 stop_app(world, app)
+            elif app.state == api_pb2.APP_STATE_DETACHED:
+                _let_go(world, app)
+
+
+def _let_go(world: World, app: AppRecord) -> None:
+    """The client of `modal run --detach` has left: the app ends with its work."""
+    app.state = api_pb2.APP_STATE_DETACHED_DISCONNECTED
+    world.apps.put(app)
+    world.spawn(_end_when_idle(world, app))
+
+
+async def _end_when_idle(world: World, app: AppRecord) -> None:
+    await world.fleet.idle(app.app_id)
+    if app.state == api_pb2.APP_STATE_DETACHED_DISCONNECTED:
+        stop_app(world, app)
 
 
 def _new(world: World, description: str, environment: str, state: int) -> AppRecord:

@@ -23,6 +23,7 @@ from infra.localcloud.runpod.model import Usage
 
 CLOSE_GRACE_S = 2.0
 PAST_TASKS = 200
+LOOK_S = 60.0
 BILL_S = 60.0  # so that a killed daemon forgets little
 # How long results can still be fetched: a caller that waited has them; one that did not may come back (Modal: 7 days).
 KEEP_CLEARED_S, KEEP_SYNC_S, KEEP_ASYNC_S = 60.0, 3600.0, 7 * 24 * 3600.0
@@ -118,6 +119,13 @@ class LocalFleet:
             running_inputs=sum(item.running_inputs for item in found),
             headroom=sum(item.headroom for item in found),
         )
+
+    async def idle(self, app_id: str) -> None:
+        mine = {record.function_id for record in self.world.functions.values() if record.app_id == app_id}
+        while (
+            left := next((i for i in self.book.unfinished() if i.call.function_id in mine), None)
+        ) is not None:
+            await self.changed.wait(left.call.id, LOOK_S)
 
     def tasks(self, app_id: str | None = None) -> list[TaskView]:
         living = [item for pool in self._pools.values() for item in pool.crew.containers.values()]
