@@ -24,9 +24,9 @@ def deploy_job_on_modal(
     env: Mapping[str, pulumi.Input[str]],
 ) -> JobDeployed:
     """Register the app under `parent`. Raises `SpecError` with every reason why Modal cannot run it."""
-    chain, problems = image_of(image)
+    chain = image_of(image)
     function, wrong = settings(spec, load())
-    problems += [*wrong, *_refusals(spec)]
+    problems = [*wrong, *_refusals(spec)]
     if isinstance(checkpoints, DeclaredVolume):
         problems += misplaced([VolumeMount(volume=checkpoints)], spec.cloud, "checkpoints")
     if problems:

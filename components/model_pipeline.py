@@ -7,18 +7,16 @@ from typing import Any
 import pulumi
 
 from components._base import explained, given, token, with_overrides
-from components.modal_machine import environment, image_of, not_modal, settings
+from components.modal_machine import environment, image_of, settings
 from components.model_image import ModelImage
+from components.refusals import refused
 from components.worker_price import usd_per_container_hour
 from infra.catalog import load
 from infra.modal.sdk import App
 from infra.planning import CostRange, monthly_range
 from infra.spec.declarations import Auth, Cloud, PipelineSpec, SpecError, Step, Workers, parse, wire
+from infra.spec.parsing import Problem
 from infra.spec.pipeline import ENTRY
-
-_ELSEWHERE = (
-    "RunPod has no functions that call one another. Fix: an endpoint for each step, called by the first"
-)
 
 
 class ModelPipeline(pulumi.ComponentResource):
@@ -109,8 +107,11 @@ def _mapped(
     spec: PipelineSpec, image: ModelImage, subject: str
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """The app's functions and image. Raises `SpecError` with every reason why Modal cannot run it."""
-    chain, problems = image_of(image.spec)
-    problems += not_modal(spec.cloud, _ELSEWHERE)
+    chain, problems = image_of(image), []
+    if spec.cloud is Cloud.AUTO:
+        problems.append(Problem("cloud", 'found "auto". Wanted: "modal", the one cloud that runs pipelines'))
+    else:
+        problems += refused(load(), spec.cloud.value, "cloud", "pipelines")
     functions = {}
     for index, step in enumerate(spec.steps):
         function, wrong = settings(step, load(), f"steps[{index}].")

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import pulumi
 
 from components._base import Deployed
+from components.intent import endpoint_intent
 from components.modal_machine import environment, image_of
 from components.modal_mapping import CLASS, to_modal
 from components.model_image import ModelImage
 from components.staged_weights import StagedWeights
 from infra.catalog import load
 from infra.modal.sdk import App
-from infra.spec.declarations import Cloud, EndpointSpec, SpecError, registry_on, wire
+from infra.spec.declarations import Cloud, EndpointSpec, SpecError, registry_on
 from infra.spec.parsing import Problem
 
 
@@ -30,8 +31,7 @@ def deploy_on_modal(
             Problem("image", "a reference. Wanted: a ModelImage, whose handler Modal runs as code")
         )
     else:
-        chain, wrong = image_of(image)
-        problems += wrong
+        chain = image_of(image)
         if spec.registry is not None and chain.get("registry") is None:
             problems.append(
                 Problem(
@@ -57,7 +57,7 @@ def deploy_on_modal(
         weights=weights.uri if weights else None,
         classes={CLASS: service},
         tags=spec.tags,
-        intent={"endpoint": name, **wire(spec)},
+        intent=endpoint_intent(name, spec, image if image.spec.prebuilt else None, weights),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[weights] if weights else None),
     )
     return Deployed(app, app.url, app.module)

@@ -81,6 +81,13 @@ def test_the_chain_takes_what_the_image_declares() -> None:
     image = ImageSpec(handler="h", python="3.12", requirements=["numpy==2.0.0"], env={"A": "1"})
     assert image_chain(image) == {"python": "3.12", "pip": ["numpy==2.0.0"], "env": {"A": "1"}}
     assert "pip" not in image_chain(ImageSpec(handler="h"))
+    assert image_chain(ImageSpec(handler="h", requirements="r.txt")) == {"requirements": "r.txt", "env": {}}
+
+
+def test_a_base_is_where_the_chain_begins_and_brings_its_own_python() -> None:
+    base = "ghcr.io/team/cuda@sha256:" + "a" * 64
+    image = ImageSpec(handler="h", base=base, python="3.11", requirements=["numpy==2.0.0"])
+    assert image_chain(image) == {"registry": base, "pip": ["numpy==2.0.0"], "env": {}}
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,12 @@ def test_the_entry_knows_the_order_and_waits_for_the_slowest(recorder: Recorder)
     assert entry["web"] == {"requiresProxyAuth": True}
 
 
+def test_a_value_of_several_lines_is_no_line_of_the_image(recorder: Recorder) -> None:
+    run(lambda: pipeline(env={"KEY": "-----BEGIN\nx\n", "MODE": "fast"}).url)
+    assert set(app(recorder)["env"]) == {"PILOTLIGHT_STEPS", "MODE"}
+    assert recorder.seen[f"{SECRET}::ranking"].inputs["values"] == {"KEY": "-----BEGIN\nx\n"}
+
+
 def test_a_secret_value_reaches_every_step_and_never_the_image(recorder: Recorder) -> None:
     run(lambda: pipeline(env={"TOKEN": pulumi.Output.secret("canary")}).url)
     inputs = app(recorder)
@@ -113,5 +119,5 @@ def test_an_entry_that_would_give_up_before_a_step_is_refused(recorder: Recorder
 
 def test_runpod_is_refused_with_what_works_there(recorder: Recorder) -> None:
     said = refusal(cloud="runpod")
-    assert "no functions that call one another" in said
-    assert "an endpoint for each step" in said
+    assert "call no functions of each other's" in said
+    assert "one endpoint for each step" in said
