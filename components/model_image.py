@@ -56,6 +56,11 @@ class ModelImage(pulumi.ComponentResource):
         """`sha256:…` of the image. Asking for it has the image built and pushed."""
         return self._image(self._name).digest
 
+    @property
+    def size_bytes(self) -> pulumi.Output[int]:
+        """What a machine that has nothing of it must fetch. Asking for it has the image built and pushed."""
+        return self._image(self._name).size_bytes
+
     def job_ref(self, entry: str) -> pulumi.Output[str]:
         """The image of a job that runs `entry` ("file.py:function"), as `ref` is of a handler."""
         _, _, function = entry.partition(":")

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 import pulumi
 
 from components._base import Deployed
+from components.intent import endpoint_intent
 from components.model_image import ModelImage
 from components.runpod_mapping import environment, to_runpod
 from components.staged_weights import StagedWeights
 from infra.catalog import load
 from infra.runpod.sdk import Endpoint
-from infra.spec.declarations import Cloud, EndpointSpec, SecretRef, SpecError, wire
+from infra.spec.declarations import Cloud, EndpointSpec, SecretRef, SpecError
 
 
 def deploy_on_runpod(
@@ -35,7 +36,7 @@ def deploy_on_runpod(
             **(weights.worker_env if weights else {}),
             **env,
         },
-        intent={"endpoint": name, **wire(spec)},
+        intent=endpoint_intent(name, spec, image if isinstance(image, ModelImage) else None, weights),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[weights] if weights else None),
         **arguments,
     )

@@ -40,6 +40,7 @@ class StagedWeights(pulumi.ComponentResource):
         )
         self.uri = self.weights.uri
         self.digest = self.weights.digest
+        self.size_bytes = self.weights.size_bytes
         self.bucket_env = bucket.worker_env
         self.worker_env: dict[str, pulumi.Input[str]] = {"PILOTLIGHT_WEIGHTS": self.uri, **bucket.worker_env}
         self.register_outputs({"uri": self.uri, "digest": self.digest})
