@@ -1,0 +1,44 @@
+"""`endpoint-budget`: what an endpoint will cost stays within its budget, at the dear end of the prediction."""
+
+from decimal import Decimal
+
+import pydantic
+
+from infra.spec.findings import Finding, Severity
+from policies.rules.rule import ENDPOINTS, Rule, RuleSettings
+from policies.rules.subject import Subject
+from policies.rules.wording import usd
+
+
+class Settings(RuleSettings):
+    max_usd_per_month: Decimal | None = pydantic.Field(default=None, gt=0)
+    """The most for any endpoint; an endpoint's own budget holds as well."""
+
+
+def check(subject: Subject, settings: Settings) -> list[Finding]:
+    plan, request = subject.plan, subject.request
+    if plan is None or request is None:
+        return []
+    own = request.budget.usd_per_month if request.budget is not None else None
+    limits = [limit for limit in (settings.max_usd_per_month, own) if limit is not None]
+    if not limits:
+        return []
+    limit, cost = min(limits), plan.cost.pessimistic
+    if cost > limit:
+        what = "at the high end of its traffic" if plan.cost.high is not None else "with all workers all month"
+        fix = f"lower workers.max or idle_timeout_s, or take a smaller GPU class: `pilotlight plan -s {subject.view.stack}`"
+        path = "intent.budget" if limit == own else "intent"
+        data = {"usd_per_month": str(cost), "limit": str(limit)}
+        return [Finding(RULE.id, path, f"costs {usd(cost)} a month {what}, over {usd(limit)}", fix, data=data)]
+    if subject.deferred("gpu", "workers", "traffic", "cloud"):
+        return [Finding(RULE.id, "intent", "the cost is known, and judged, at `up`", severity=Severity.DEFERRED)]
+    return []
+
+
+RULE = Rule(
+    id="endpoint-budget",
+    description="An endpoint's monthly cost stays within its budget.",
+    types=ENDPOINTS,
+    settings=Settings,
+    check=check,
+)
