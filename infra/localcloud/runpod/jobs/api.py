@@ -13,17 +13,26 @@ from infra.localcloud.runpod.jobs.wire import TooLarge, read_body, same, wait_se
 from infra.localcloud.runpod.model import WorkerStatus
 
 if TYPE_CHECKING:
+    from infra.localcloud.runpod.balancer import BalancedEndpoint
     from infra.localcloud.runpod.workers.endpoint import Endpoint
 
 RUN_BYTES, RUNSYNC_BYTES = 10 * 1024 * 1024, 20 * 1024 * 1024
 SYNC_WAIT_MS, STREAM_WAIT_MS = 90_000, 10_000
 
-Operation = Callable[[web.Request, "Endpoint"], Awaitable[web.Response]]
+Operation = Callable[[web.Request, Any], Awaitable[web.Response]]
 
 
 class JobApi:
-    def __init__(self, endpoints: Mapping[str, "Endpoint"], api_key: str, limits: RateLimits) -> None:
-        self._endpoints, self._api_key, self._limits = endpoints, api_key, limits
+    """`balanced` are endpoints that take no jobs; of them only the health is known here."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, "Endpoint"],
+        balanced: Mapping[str, "BalancedEndpoint"],
+        api_key: str,
+        limits: RateLimits,
+    ) -> None:
+        self._endpoints, self._balanced, self._api_key, self._limits = endpoints, balanced, api_key, limits
 
     def routes(self) -> list[web.RouteDef]:
         def at(path: str, operation: Operation) -> Any:
@@ -92,7 +101,7 @@ class JobApi:
     async def purge_queue(self, request: web.Request, endpoint: "Endpoint") -> web.Response:
         return web.json_response({"removed": endpoint.purge(), "status": "completed"})
 
-    async def health(self, request: web.Request, endpoint: "Endpoint") -> web.Response:
+    async def health(self, request: web.Request, endpoint: "Endpoint | BalancedEndpoint") -> web.Response:
         counts = endpoint.counts()
         jobs = {
             "completed": counts.completed,
@@ -103,20 +112,28 @@ class JobApi:
         }
         return web.json_response({"jobs": jobs, "workers": _workers(endpoint)})
 
-    async def metrics(self, request: web.Request, endpoint: "Endpoint") -> web.Response:
-        ready = [view.id for view in endpoint.views() if view.status in _READY]
+    async def metrics(self, request: web.Request, endpoint: "Endpoint | BalancedEndpoint") -> web.Response:
+        ready = [view.id for view in endpoint.crew.views() if view.status in _READY]
         return web.json_response({"readyWorkers": ready, "workers": _workers(endpoint)})
 
     async def requests(self, request: web.Request, endpoint: "Endpoint") -> web.Response:
         return web.json_response({"requests": [job.view() for job in endpoint.queue.jobs.values()]})
 
-    def _admit(self, request: web.Request, operation: str) -> "Endpoint":
+    def _admit(self, request: web.Request, operation: str) -> Any:
         key = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not same(key, self._api_key):
             raise _error(web.HTTPUnauthorized, "the API key is missing or wrong")
-        endpoint = self._endpoints.get(request.match_info["endpoint_id"])
+        endpoint_id = request.match_info["endpoint_id"]
+        endpoint: Endpoint | BalancedEndpoint | None = self._endpoints.get(endpoint_id)
+        if endpoint is None and operation in ("health", "metrics"):
+            endpoint = self._balanced.get(endpoint_id)
         if endpoint is None:
-            raise _error(web.HTTPNotFound, f"endpoint {request.match_info['endpoint_id']} not found")
+            if endpoint_id in self._balanced:
+                raise _error(
+                    web.HTTPBadRequest,
+                    f"{endpoint_id} is a load-balancing endpoint and takes no jobs; send requests to /lb/{endpoint_id}/…",
+                )
+            raise _error(web.HTTPNotFound, f"endpoint {endpoint_id} not found")
         if (wait_s := self._limits.admit(endpoint.id, operation, endpoint.crew.ready_count)) > 0:
             error = _error(web.HTTPTooManyRequests, f"too many {operation} requests in 10 s")
             error.headers["Retry-After"] = str(max(1, round(wait_s)))
@@ -158,9 +175,9 @@ def _status(endpoint: "Endpoint", job: Job) -> web.Response:
     return web.json_response(job.view())
 
 
-def _workers(endpoint: "Endpoint") -> dict[str, int]:
+def _workers(endpoint: "Endpoint | BalancedEndpoint") -> dict[str, int]:
     counts = {status.value.lower(): 0 for status in WorkerStatus}
-    for view in endpoint.views():
+    for view in endpoint.crew.views():
         counts[view.status.value.lower()] += 1
     return counts | {"ready": counts["idle"] + counts["running"]}
 

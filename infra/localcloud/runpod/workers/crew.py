@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from infra.localcloud.core.backoff import Backoff
 from infra.localcloud.core.timers import Timer
 from infra.localcloud.runpod.jobs.queue import Job
-from infra.localcloud.runpod.model import EndpointRecord, ScalerType, Usage, WorkerView
+from infra.localcloud.runpod.model import EndpointRecord, ScalerType, WorkerView
 from infra.localcloud.runpod.workers import recruit
-from infra.localcloud.runpod.workers.env import INIT_TIMEOUT_S, vcpus
+from infra.localcloud.runpod.workers.billing import bill, usage
+from infra.localcloud.runpod.workers.env import INIT_TIMEOUT_S
 from infra.localcloud.runpod.workers.logs import last_words
 from infra.localcloud.runpod.workers.platform import Platform
 from infra.localcloud.runpod.workers.recruit import new_worker
@@ -22,7 +23,7 @@ from infra.localcloud.runpod.workers.worker import Phase, Worker
 
 STOP_GRACE_S = 5.0  # from SIGTERM to SIGKILL; the SDK needs about 1.3 s
 QUICK_CRASH_S = 60.0  # a worker that lived longer starts the count of crashes in a row anew
-BILL_S = 60.0
+AILING_S = 480.0  # a worker that fails its health checks for so long is killed (RunPod: 8 minutes)
 THROTTLED_S = 10.0  # between two looks for a free machine
 PAST_WORKERS = 20  # whose logs can still be read
 # RunPod has no idle timeout for queue endpoints that scale on requestCount; this stands in when none is given.
@@ -34,6 +35,9 @@ class Host(Protocol):
 
     def queue_load(self) -> tuple[int, float]:
         """Jobs waiting that ask for workers, and how many seconds the oldest has waited."""
+
+    def started(self, worker: Worker) -> None:
+        """The worker has its process."""
 
     def lost(self, worker: Worker, jobs: list[Job], how: str, crashed: bool) -> None:
         """The worker ended with these jobs on it: by a crash, or because the cloud killed it."""
@@ -92,13 +96,14 @@ class Crew:
             for worker in idle[:spare]:
                 left = worker.idle_since + self._idle_timeout_s - now
                 if left <= 0:
+                    worker.resumable = True
                     self.retire(worker)
                 else:
                     wake = left if wake is None else min(wake, left)
         self._wake_in(wake)
 
-    def ready(self, worker: Worker) -> None:
-        """The worker asked for its first job."""
+    def ready(self, worker: Worker, how: str = "asked for its first job") -> None:
+        """The worker takes work from now on."""
         if worker.phase is not Phase.STARTING:
             return
         worker.phase, worker.was_ready = Phase.READY, True
@@ -106,7 +111,28 @@ class Crew:
         if worker.deadline is not None:
             worker.deadline.cancel()
         self.sick = None
-        worker.log.system("ready: asked for its first job", self._platform.clock.now())
+        worker.log.system(f"ready: {how}", self._platform.clock.now())
+        self.adjust()
+
+    def ailing(self, worker: Worker, reason: str) -> None:
+        """It failed a health check: it gets no work, another may take its place, and it has a while to recover."""
+        if worker.phase is not Phase.READY:
+            return
+        worker.phase, worker.reason = Phase.AILING, reason
+        worker.log.system(f"unhealthy: {reason}", self._platform.clock.now())
+        worker.deadline = self._platform.timers.after(
+            AILING_S, lambda: self.kill(worker, f"killed: unhealthy for {AILING_S:g} s")
+        )
+        self.adjust()
+
+    def recovered(self, worker: Worker) -> None:
+        if worker.phase is not Phase.AILING:
+            return
+        worker.phase, worker.reason = Phase.READY, ""
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        worker.log.system("healthy again", self._platform.clock.now())
+        self.rested(worker)
         self.adjust()
 
     def job_done(self, worker: Worker) -> None:
@@ -129,6 +155,14 @@ class Crew:
         if worker.busy and worker.phase is Phase.READY:
             return
         self._stop(worker)
+
+    def resume(self, worker_id: str) -> None:
+        """One that was scaled down comes back under its id, if there is room for it."""
+        old = next((worker for worker in self.past if worker.id == worker_id and worker.resumable), None)
+        room = sum(worker.live for worker in self.workers.values()) < self.record.workers_max
+        if old is not None and old.record.version == self.record.version and room and not self._closed:
+            self.past.remove(old)
+            self._add(worker_id)
 
     def kill(self, worker: Worker, why: str) -> None:
         """At once. Its jobs, if any are left on it, count as lost."""
@@ -190,15 +224,15 @@ class Crew:
         queued, head_wait_s = self._host.queue_load()
         return Load(
             queued=queued,
-            in_progress=sum(len(worker.jobs) for worker in live),
+            in_progress=sum(worker.load for worker in live),
             live=len(live),
             starting=sum(worker.phase is not Phase.READY for worker in live),
             head_wait_s=head_wait_s,
             since_added_s=self._platform.clock.monotonic() - self._last_added,
         )
 
-    def _add(self) -> None:
-        worker = new_worker(self.record, self._platform)
+    def _add(self, worker_id: str = "") -> None:
+        worker = new_worker(self.record, self._platform, worker_id)
         self.workers[worker.id] = worker
         self._last_added = self._platform.clock.monotonic()
         worker.phase = Phase.THROTTLED
@@ -228,9 +262,10 @@ class Crew:
         process = worker.process
         if not started or process is None:
             return
-        self._bill_so_far(worker)
+        bill(worker, self._platform)
         worker.deadline = self._platform.timers.after(INIT_TIMEOUT_S, lambda: self._too_slow(worker))
         process.exited.add_done_callback(lambda exited: self._exited(worker, exited.result()))
+        self._host.started(worker)
         if self._platform.faults.crashes(worker.record, "boot"):
             process.kill()
 
@@ -247,7 +282,8 @@ class Crew:
             self._show_sick(worker, str(error))
 
     def _too_slow(self, worker: Worker) -> None:
-        worker.reason = f"did not ask for a job within {INIT_TIMEOUT_S} s of its start"
+        what = f"was healthy ({worker.reason})" if worker.ports else "asked for a job"
+        worker.reason = f"never {what} within {INIT_TIMEOUT_S} s of its start"
         if worker.process is not None:
             worker.process.kill()
 
@@ -273,7 +309,7 @@ class Crew:
         worker.stopped_at = now
         how = f"exited with code {code}" if code >= 0 else f"was killed by signal {-code}"
         worker.log.system(how, now)
-        self._platform.meter.record(self.usage(worker, now))
+        self._platform.meter.record(usage(worker, now))
         lost, worker.jobs = list(worker.jobs.values()), {}
         self._gone(worker)
         if not expected:
@@ -323,24 +359,6 @@ class Crew:
         if len(self.past) == PAST_WORKERS:
             self.past[0].log.delete()
         self.past.append(worker)
-
-    def _bill_so_far(self, worker: Worker) -> None:
-        """Now and then, so that a killed daemon forgets little."""
-        if worker.phase is not Phase.GONE:
-            self._platform.meter.record(self.usage(worker, self._platform.clock.now()))
-            self._platform.timers.after(BILL_S, partial(self._bill_so_far, worker))
-
-    def usage(self, worker: Worker, now: float) -> Usage:
-        record = worker.record
-        return Usage(
-            endpoint_id=record.id,
-            worker_id=worker.id,
-            gpu_type_id=worker.gpu_type_id,
-            gpu_count=record.gpu_count,
-            vcpu=vcpus(record),
-            started_at=worker.started_at if worker.started_at is not None else now,
-            stopped_at=now,
-        )
 
     def _wake_in(self, seconds: float | None) -> None:
         if seconds is None:

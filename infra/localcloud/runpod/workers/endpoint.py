@@ -7,7 +7,7 @@ from typing import Any
 from infra.localcloud.core.timers import Timer
 from infra.localcloud.core.waiters import Waiters
 from infra.localcloud.runpod.jobs.queue import NOTHING, Job, JobQueue, JobStatus, new_id
-from infra.localcloud.runpod.model import EndpointRecord, JobCounts, WorkerView
+from infra.localcloud.runpod.model import EndpointRecord, JobCounts
 from infra.localcloud.runpod.workers.crew import Crew
 from infra.localcloud.runpod.workers.platform import Platform
 from infra.localcloud.runpod.workers.worker import Phase, StopPoll, TakePoll, Worker
@@ -113,9 +113,6 @@ class Endpoint:
         running = sum(len(worker.jobs) for worker in self.crew.workers.values())
         return JobCounts(self.completed, self.failed, running, len(self.queue), self.retried)
 
-    def views(self) -> list[WorkerView]:
-        return self.crew.views()
-
     # The workers
 
     async def take(self, worker: Worker, count: int) -> list[Job]:
@@ -181,6 +178,9 @@ class Endpoint:
     def queue_load(self) -> tuple[int, float]:
         since = self.queue.head_since
         return self.queue.scaling_length, 0.0 if since is None else max(0.0, self._clock.now() - since)
+
+    def started(self, worker: Worker) -> None:
+        """It asks for jobs by itself."""
 
     def lost(self, worker: Worker, jobs: list[Job], how: str, crashed: bool) -> None:
         for job in jobs:

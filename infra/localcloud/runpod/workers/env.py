@@ -46,28 +46,39 @@ def worker_environment(
         **own,
         "HOME": str(worker.home),
         "TMPDIR": str(temporary),
-        **_platform(worker, record, base_url),
+        **_platform(worker, record),
+        **(_queue(worker, record, base_url) if worker.ports is None else _server(worker.ports)),
     }
 
 
-def _platform(worker: Worker, record: EndpointRecord, base_url: str) -> dict[str, str]:
-    root = f"{base_url}/v2/{record.id}"
-    # The SDK appends "&…" to these addresses, so each must carry a query already.
-    query = f"?gpu={quote_plus(worker.gpu_type_id or 'CPU')}"
+def _platform(worker: Worker, record: EndpointRecord) -> dict[str, str]:
     return {
         "RUNPOD_POD_ID": worker.id,
         "RUNPOD_POD_HOSTNAME": f"{worker.id}-local",
         "RUNPOD_ENDPOINT_ID": record.id,
         "RUNPOD_AI_API_KEY": worker.token,
+        "RUNPOD_INIT_TIMEOUT": str(INIT_TIMEOUT_S),
+        "RUNPOD_DC_ID": worker.data_center_id,
+        "RUNPOD_GPU_COUNT": str(record.gpu_count),
+        "RUNPOD_CPU_COUNT": str(vcpus(record) or os.cpu_count() or 1),
+    }
+
+
+def _server(ports: tuple[int, int]) -> dict[str, str]:
+    """Behind a load balancer. Workers of this machine share its ports, so each is given its own."""
+    return {"PORT": str(ports[0]), "PORT_HEALTH": str(ports[1])}
+
+
+def _queue(worker: Worker, record: EndpointRecord, base_url: str) -> dict[str, str]:
+    root = f"{base_url}/v2/{record.id}"
+    # The SDK appends "&…" to these addresses, so each must carry a query already.
+    query = f"?gpu={quote_plus(worker.gpu_type_id or 'CPU')}"
+    return {
         "RUNPOD_WEBHOOK_GET_JOB": f"{root}/job-take/$ID{query}",
         "RUNPOD_WEBHOOK_POST_OUTPUT": f"{root}/job-done/$RUNPOD_POD_ID/$ID{query}",
         "RUNPOD_WEBHOOK_POST_STREAM": f"{root}/job-stream/$RUNPOD_POD_ID/$ID{query}",
         "RUNPOD_WEBHOOK_PING": f"{root}/ping/$RUNPOD_POD_ID{query}",
         "RUNPOD_PING_INTERVAL": str(PING_INTERVAL_MS),
-        "RUNPOD_INIT_TIMEOUT": str(INIT_TIMEOUT_S),
-        "RUNPOD_DC_ID": worker.data_center_id,
-        "RUNPOD_GPU_COUNT": str(record.gpu_count),
-        "RUNPOD_CPU_COUNT": str(vcpus(record) or os.cpu_count() or 1),
     }
 
 

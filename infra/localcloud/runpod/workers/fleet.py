@@ -12,10 +12,13 @@ from infra.localcloud.core.clock import Clock
 from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.supervisor import Launcher, ProcessLauncher, sweep
 from infra.localcloud.core.timers import Timers
+from infra.localcloud.runpod.balancer import BalancedEndpoint, Proxy
 from infra.localcloud.runpod.jobs.api import JobApi
 from infra.localcloud.runpod.jobs.limits import RateLimits
 from infra.localcloud.runpod.jobs.webhook import Webhooks
 from infra.localcloud.runpod.model import EndpointRecord, JobCounts, LogLine, Meter, Usage, WorkerView
+from infra.localcloud.runpod.workers import billing
+from infra.localcloud.runpod.workers.crew import Crew
 from infra.localcloud.runpod.workers.endpoint import Endpoint
 from infra.localcloud.runpod.workers.env import make_private
 from infra.localcloud.runpod.workers.journal import Journal, KeyValues
@@ -69,6 +72,7 @@ class LocalFleet:
         self._webhooks = Webhooks(clock)
         self._launcher = launcher or ProcessLauncher(clock)
         self._endpoints: dict[str, Endpoint] = {}
+        self._balanced: dict[str, BalancedEndpoint] = {}
         self._platform = Platform(
             clock=clock,
             timers=self._timers,
@@ -87,7 +91,10 @@ class LocalFleet:
                 real_boot(record) if real_boot and settings.cold_start == "real" else 0.0
             ),
         )
-        self._api = JobApi(self._endpoints, api_key, RateLimits(clock, lambda: settings.rate_limit))
+        self._api = JobApi(
+            self._endpoints, self._balanced, api_key, RateLimits(clock, lambda: settings.rate_limit)
+        )
+        self._proxy = Proxy(self._balanced, api_key, self._timers)
         homes, self._logs = state_dir / "workers", state_dir / "logs"
         sweep(homes)
         shutil.rmtree(homes, ignore_errors=True)
@@ -96,13 +103,13 @@ class LocalFleet:
             make_private(folder)
 
     def routes(self) -> list[web.RouteDef]:
-        """The job API and the worker protocol, each with its own authorisation."""
-        return [*self._api.routes(), *WorkerProtocol(self._endpoints).routes()]
+        """The job API, the worker protocol and the load balancers, each with its own authorisation."""
+        return [*self._api.routes(), *WorkerProtocol(self._endpoints).routes(), *self._proxy.routes()]
 
     async def apply(self, endpoint: EndpointRecord) -> None:
-        known = self._endpoints.get(endpoint.id)
+        known = self._known(endpoint.id)
         if known is None:
-            known = self._endpoints[endpoint.id] = Endpoint(endpoint, self._platform)
+            known = self._make(endpoint)
             new_image = True
         else:
             new_image = endpoint.version != known.crew.record.version
@@ -111,17 +118,17 @@ class LocalFleet:
             known.crew.check_image()
 
     async def remove(self, endpoint_id: str) -> None:
-        endpoint = self._endpoints.pop(endpoint_id, None)
+        endpoint = self._endpoints.pop(endpoint_id, None) or self._balanced.pop(endpoint_id, None)
         if endpoint is not None:
             await endpoint.remove()
             await asyncio.to_thread(shutil.rmtree, self._logs / endpoint_id, ignore_errors=True)
 
     def workers(self, endpoint_id: str) -> list[WorkerView]:
-        endpoint = self._endpoints.get(endpoint_id)
-        return endpoint.views() if endpoint else []
+        endpoint = self._known(endpoint_id)
+        return endpoint.crew.views() if endpoint else []
 
     def jobs(self, endpoint_id: str) -> JobCounts:
-        endpoint = self._endpoints.get(endpoint_id)
+        endpoint = self._known(endpoint_id)
         return endpoint.counts() if endpoint else JobCounts()
 
     async def logs(
@@ -133,21 +140,21 @@ class LocalFleet:
     def usage(self) -> list[Usage]:
         """What runs now and is not yet with the meter, as if it ended now."""
         now = self._clock.now()
-        crews = [endpoint.crew for endpoint in self._endpoints.values()]
         return [
-            crew.usage(worker, now)
-            for crew in crews
+            billing.usage(worker, now)
+            for crew in self._crews()
             for worker in crew.workers.values()
             if worker.started_at is not None
         ]
 
     def settings_changed(self) -> None:
         """Faults were set or lifted."""
-        for endpoint in self._endpoints.values():
-            endpoint.crew.unthrottle()
+        for crew in self._crews():
+            crew.unthrottle()
 
     async def close(self) -> None:
-        await asyncio.gather(*(endpoint.close(CLOSE_GRACE_S) for endpoint in self._endpoints.values()))
+        await asyncio.gather(*(endpoint.close(CLOSE_GRACE_S) for endpoint in self._all()))
+        await self._proxy.close()
         self._journal.flush()
         self._timers.close()
         self._launcher.close()
@@ -155,8 +162,27 @@ class LocalFleet:
 
     def _find(self, endpoint_id: str, worker_id: str) -> Worker:
         """KeyError for a worker that never was, or is long gone."""
-        crew = self._endpoints[endpoint_id].crew
+        endpoint = self._known(endpoint_id)
+        if endpoint is None:
+            raise KeyError(endpoint_id)
+        crew = endpoint.crew
         for worker in (*crew.workers.values(), *crew.past):
             if worker.id == worker_id:
                 return worker
         raise KeyError(worker_id)
+
+    def _make(self, record: EndpointRecord) -> Endpoint | BalancedEndpoint:
+        if record.type == "LOAD_BALANCER":
+            balanced = self._balanced[record.id] = BalancedEndpoint(record, self._platform)
+            return balanced
+        queue = self._endpoints[record.id] = Endpoint(record, self._platform)
+        return queue
+
+    def _known(self, endpoint_id: str) -> Endpoint | BalancedEndpoint | None:
+        return self._endpoints.get(endpoint_id) or self._balanced.get(endpoint_id)
+
+    def _crews(self) -> list[Crew]:
+        return [endpoint.crew for endpoint in self._all()]
+
+    def _all(self) -> list[Endpoint | BalancedEndpoint]:
+        return [*self._endpoints.values(), *self._balanced.values()]

@@ -1,5 +1,7 @@
 """Making a worker: its record, its image, its environment, its process."""
 
+import socket
+
 from infra.localcloud.runpod.model import EndpointRecord
 from infra.localcloud.runpod.workers.env import make_private, worker_environment
 from infra.localcloud.runpod.workers.images import ImageRefused
@@ -13,13 +15,14 @@ class CannotStart(PilotlightError):
     """No process can be made of this endpoint's image. The text is the worker's reason."""
 
 
-def new_worker(record: EndpointRecord, platform: Platform) -> Worker:
-    worker_id = new_worker_id()
+def new_worker(record: EndpointRecord, platform: Platform, worker_id: str = "") -> Worker:
+    """With `worker_id`, one that was there before and comes back."""
+    folder = f"{worker_id}-{new_worker_id()}" if worker_id else (worker_id := new_worker_id())
     return Worker(
         id=worker_id,
         record=record,
         token=new_token(),
-        home=platform.state_dir / "workers" / worker_id / "home",
+        home=platform.state_dir / "workers" / folder / "home",
         log=WorkerLog(platform.state_dir / "logs" / record.id / f"{worker_id}.log"),
         created_at=platform.clock.now(),
         gpu_type_id=platform.gpu_type(record),
@@ -44,6 +47,7 @@ async def start(worker: Worker, platform: Platform) -> bool:
             await platform.clock.sleep(slow)
         if worker.phase is not Phase.STARTING:
             return False
+        worker.ports = _ports(record) if record.type == "LOAD_BALANCER" else None
         make_private(worker.home)
         make_private(worker.home.parent / "tmp")
         env = worker_environment(worker, image.env, platform.worker_env, platform.base_url)
@@ -55,3 +59,16 @@ async def start(worker: Worker, platform: Platform) -> bool:
         raise CannotStart(f"cannot start: {error}") from error
     worker.started_at = platform.clock.now()
     return True
+
+
+def _ports(record: EndpointRecord) -> tuple[int, int]:
+    """Free now; a worker that finds its port taken after all ends, and the next one gets another."""
+    port = _free_port()
+    own = {name: record.env.get(name, "80") for name in ("PORT", "PORT_HEALTH")}
+    apart = "PORT_HEALTH" in record.env and own["PORT_HEALTH"] != own["PORT"]
+    return port, _free_port() if apart else port
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

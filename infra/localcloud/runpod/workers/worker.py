@@ -19,6 +19,7 @@ class Phase(Enum):
     THROTTLED = auto()
     STARTING = auto()
     READY = auto()
+    AILING = auto()  # behind a load balancer, and failing its health checks
     STOPPING = auto()
     UNHEALTHY = auto()
     GONE = auto()
@@ -55,6 +56,7 @@ class Worker:
     reason: str = ""
     retiring: bool = False
     was_ready: bool = False
+    resumable: bool = False  # it was scaled down, and did not fail
     jobs_done: int = 0
     process: Running | None = None
     started_at: float | None = None  # of the process: from here on it is billed
@@ -69,6 +71,8 @@ class Worker:
         default_factory=dict
     )  # told; the worker is killed if it does not react
     deadline: Timer | None = None  # of the start, then of the stop
+    ports: tuple[int, int] | None = None  # behind a load balancer: where it serves, where it tells its health
+    requests: int = 0  # that a load balancer has under way on it
 
     @property
     def live(self) -> bool:
@@ -77,7 +81,11 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        return bool(self.jobs or self.stopping or self.stop_ids)
+        return bool(self.jobs or self.stopping or self.stop_ids or self.requests)
+
+    @property
+    def load(self) -> int:
+        return len(self.jobs) + self.requests
 
     @property
     def idle(self) -> bool:
@@ -127,7 +135,7 @@ class Worker:
     def _status(self) -> WorkerStatus:
         if self.phase is Phase.THROTTLED:
             return WorkerStatus.THROTTLED
-        if self.phase is Phase.UNHEALTHY:
+        if self.phase in (Phase.UNHEALTHY, Phase.AILING):
             return WorkerStatus.UNHEALTHY
         if self.phase is Phase.STARTING:
             return WorkerStatus.INITIALIZING
