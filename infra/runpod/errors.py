@@ -86,7 +86,7 @@ _LEADING = re.compile(r"^([a-z][\w.\[\]]*): ")
 def at_property(names: Mapping[str, str], words: Mapping[str, str] | None = None) -> Iterator[None]:
     """What RunPod refuses inside, with the property that it is about in front of it.
 
-    `names`: RunPod's name of a property -> ours ("" drops a path). `words`: a word that only a refusal of that property
+    `names`: RunPod's name of a property -> ours, a dotted name for all below it. `words`: a word that only a refusal of that property
     has -> the property, for RunPod's prose.
     """
     try:
@@ -105,10 +105,18 @@ def _place(error: RunPodError, names: Mapping[str, str], words: Mapping[str, str
         if found is None and leading and re.split(r"[.\[]", leading[1])[0] in names:
             found = leading
         if found:
-            head, rest = re.match(r"(\w+)(.*)", found[1]).groups()  # type: ignore[union-attr]
-            return f"{names.get(head, head)}{rest}"
+            return _ours(found[1], names)
     said = " ".join((error.detail, *error.errors)).lower()
     return next((name for word, name in words.items() if word.lower() in said), "")
+
+
+def _ours(path: str, names: Mapping[str, str]) -> str:
+    """RunPod's path in our names: `timeout` -> timeoutMs, `gpu.pools[0]` -> gpu.pools[0]. A dotted name stands for all below."""
+    for name in (name for name in names if "." in name):
+        if path == name or path.startswith((f"{name}.", f"{name}[")):
+            return names[name]
+    head = re.split(r"[.\[]", path)[0]
+    return names.get(head, head) + path[len(head) :]
 
 
 _CLASSES: Mapping[int, type[RunPodError]] = {

@@ -90,14 +90,12 @@ def cuda(at: str, allowed: Any, floor: Any) -> Iterator[Failure]:
 
 
 def data_center(catalog: Catalog, path: str, value: Any) -> Iterator[Failure]:
-    """A name that is nearly one that we know is a slip; one like none of them may be new, and RunPod will say."""
+    """Another spelling of one that we know is a slip; one that we do not know may be new, and RunPod will say."""
     if not is_known(value) or value in catalog.data_centers:
         return
-    hint = nearest(value, catalog.data_centers, 2)
-    if hint:
-        yield Failure(
-            path, f'"{value}" is not a data center of RunPod. Fix: did you mean {" or ".join(hint)}?'
-        )
+    meant = next((id for id in catalog.data_centers if _skeleton(id) == _skeleton(value)), None)
+    if meant:
+        yield Failure(path, f'"{value}" is not a data center of RunPod. Fix: did you mean {meant}?')
 
 
 def cpu_flavor(catalog: Catalog, path: str, id: Any, vcpu: Any) -> Iterator[Failure]:
@@ -119,3 +117,7 @@ def _is_version(text: str) -> bool:
 
 def _bad_version(text: str) -> str:
     return f'"{text}" is not a CUDA version. Wanted: major.minor, such as 12.8'
+
+
+def _skeleton(id: str) -> str:
+    return id.strip().upper().replace("0", "O").replace("_", "-").replace(" ", "-")

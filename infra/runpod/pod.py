@@ -77,10 +77,10 @@ class Pod(Resource[Account, PodInputs, PodState]):
         id, alive, wanted = raw["id"], pod_wire.is_alive(raw), inputs.desired_state
         with at_property(pod_wire.NAMES, pod_wire.WORDS):
             if wanted is DesiredState.STOPPED and alive:
-                await ctx.client.pods.act(ctx, id, "stop")
+                await ctx.client.pods.act(ctx, id, "stop", lambda raw: not pod_wire.is_alive(raw))
             again = changed or raw["status"] == "ERROR"
             if not alive and (wanted is DesiredState.RUNNING or (wanted is DesiredState.ONCE and again)):
-                await ctx.client.pods.act(ctx, id, "start")
+                await ctx.client.pods.act(ctx, id, "start", pod_wire.is_alive)
             if bool(raw.get("locked")) is not inputs.locked:
                 await ctx.client.pods.update(ctx, id, {"locked": inputs.locked})
         if inputs.wait_for_state:

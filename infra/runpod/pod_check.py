@@ -7,7 +7,6 @@ from infra.catalog.model import squeeze
 from infra.kit import CheckContext, Failure
 from infra.runpod import known
 from infra.runpod.pod_model import Cloud, PodGpu, PodInputs
-from infra.spec.nearest import nearest
 
 
 def failures(ctx: CheckContext, inputs: PodInputs) -> list[Failure]:
@@ -63,12 +62,10 @@ def _gpu(gpu: PodGpu, catalog: Catalog) -> Iterator[Failure]:
             f'"{gpu.id}" is a GPU class. Wanted: RunPod\'s id of a card, {" or ".join(cards)}',
         )
         return
-    # A card like none that we know may be new, and RunPod will say.
-    hint = nearest(squeeze(gpu.id), ids, 2)
-    if hint:
-        yield Failure(
-            "gpu.id", f'"{gpu.id}" is not a GPU type of RunPod. Fix: did you mean {" or ".join(hint)}?'
-        )
+    # A card that we do not know may be new, and RunPod will say; another spelling of one is a slip.
+    meant = next((id for id in ids if squeeze(id).casefold() == squeeze(gpu.id).casefold()), None)
+    if meant:
+        yield Failure("gpu.id", f'"{gpu.id}" is not a GPU type of RunPod. Fix: did you mean {meant}?')
 
 
 def _storage(inputs: PodInputs, catalog: Catalog) -> Iterator[Failure]:

@@ -30,6 +30,8 @@ NAMES = {
     "cpu": "cpu",
     "cloud": "cloud",
     "dataCenterIds": "dataCenterIds",
+    "mounts.network": "networkVolume.id",
+    "mounts.persistent": "volume",
     "mounts": "volume",
     "globalNetworking": "globalNetworking",
     "locked": "locked",

@@ -19,6 +19,7 @@ _NAMES = {
     "env": "env",
     "ports": "ports",
     "registry": "registryId",
+    "mounts.persistent": "volume",
     "mounts": "volume",
     "serverless": "serverless",
     "public": "public",

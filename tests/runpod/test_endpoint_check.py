@@ -32,6 +32,7 @@ def test_a_good_endpoint_passes() -> None:
     assert refusals() == {}
     assert refusals(gpu=None, cpu=[{"id": "cpu5c", "vcpuCount": 4}, {"id": "cpu3c", "vcpuCount": 4}]) == {}
     assert refusals(scaling={"type": "REQUEST_COUNT", "requestCount": 2}) == {}
+    assert refusals(dataCenterIds=["EU-RO-2"]) == {}, "data centers appear without notice"
     assert refusals(gpu={"pools": ["AMPERE_16"], "excludedTypes": ["NVIDIA  RTX A4500"]}) == {}
 
 
@@ -92,7 +93,7 @@ def test_a_good_endpoint_passes() -> None:
         ({"ports": ["8000/http", "8000/tcp"]}, "ports[1]", "twice"),
         ({"ports": ["70000/http"]}, "ports[0]", "no port"),
         ({"name": "x" * 192}, "name", "at most 191"),
-        ({"dataCenterIds": ["EU-RO-2"]}, "dataCenterIds[0]", "EU-RO-1"),
+        ({"dataCenterIds": ["eu-r0-1"]}, "dataCenterIds[0]", "EU-RO-1"),
         ({"networkVolumes": ["v1", "v1"]}, "networkVolumes[1]", "twice"),
         (
             {"networkVolumes": ["v1"], "networkVolumeDataCenters": ["EU-RO-1", "EU-CZ-1"]},

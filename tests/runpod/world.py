@@ -20,6 +20,7 @@ from infra.kit.servicer import Servicer
 from infra.localcloud.core.faults import Fault, Faults
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
+from infra.localcloud.runpod.model import PodRecord, PodStatus
 from infra.localcloud.runpod.rest import RestService, problem_middleware, routes
 from infra.runpod import __main__ as main
 from infra.runpod.account import Account
@@ -35,6 +36,21 @@ GPU: dict[str, Any] = {
     "gpu": {"pools": ["AMPERE_24"]},
     "env": {"MODE": "fast"},
 }
+
+
+class PodHost(FakePods):
+    """A pod whose container has ended stays so until it gets another container."""
+
+    async def apply(self, pod: PodRecord) -> None:
+        before, view = self.records.get(pod.id), self.views.get(pod.id)
+        ended = view is not None and view.status in (PodStatus.EXITED, PodStatus.ERROR)
+        await super().apply(pod)
+        if view and before and ended and before.running and pod.running and before.version == pod.version:
+            self.views[pod.id] = view
+
+    async def restart(self, pod_id: str) -> None:
+        self.views.pop(pod_id)
+        await super().restart(pod_id)
 
 
 class Link(EngineLink):
@@ -58,7 +74,7 @@ class World:
     clock: Clock
     settings: Settings
     fleet: FakeFleet
-    pods: FakePods
+    pods: PodHost
     images: FakeImages
     faults: Faults
     url: str
@@ -74,7 +90,7 @@ class World:
     @asynccontextmanager
     async def open(cls, tmp_path: Path) -> AsyncIterator["World"]:
         clock, settings, store = Clock(), Settings(rate_limit=False), Store(tmp_path / "cloud.db")
-        fleet, pods, images, faults = FakeFleet(), FakePods(), FakeImages(), Faults(clock)
+        fleet, pods, images, faults = FakeFleet(), PodHost(), FakeImages(), Faults(clock)
         requests: list[str] = []
 
         @web.middleware
