@@ -5,7 +5,14 @@ from typing import Any
 
 import pulumi
 
-from components.modal_mapping import cores_and_memory, gpu_names, image_chain, mounted, secret_refs
+from components.modal_mapping import (
+    cores_and_memory,
+    gpu_names,
+    image_chain,
+    mount_problems,
+    mounted,
+    secret_refs,
+)
 from components.model_image import ModelImage
 from components.model_volume import misplaced
 from infra.catalog import Catalog
@@ -27,7 +34,11 @@ def settings(machine: Machine, catalog: Catalog, path: str = "") -> tuple[dict[s
     }
     if machine.retries:
         function["retries"] = {"max_retries": machine.retries}
-    problems = [*wrong, *misplaced(machine.volumes, Cloud.MODAL)]
+    problems = [
+        *wrong,
+        *misplaced(machine.volumes, Cloud.MODAL),
+        *mount_problems(machine.volumes, catalog),
+    ]
     return function, [Problem(f"{path}{problem.path}", problem.message) for problem in problems]
 
 

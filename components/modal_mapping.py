@@ -66,6 +66,12 @@ def mounted(mounts: Iterable[VolumeMount]) -> dict[str, dict[str, Any]]:
     }
 
 
+def mount_problems(mounts: Iterable[VolumeMount], catalog: Catalog) -> Iterator[Problem]:
+    for index, mount in enumerate(mounts):
+        if mount.data_center is not None:
+            yield from refused(catalog, "modal", f"volumes[{index}].data_center", "volumes:data_center")
+
+
 def secret_refs(secrets: Iterable[SecretRef]) -> list[dict[str, Any]]:
     return [{"name": secret.name_on(Cloud.MODAL), "required_keys": [secret.env]} for secret in secrets]
 
@@ -105,4 +111,5 @@ def _refusals(spec: EndpointSpec, catalog: Catalog) -> Iterator[Problem]:
     window = catalog.limit("modal", "idle_timeout_s")
     if not window.allows(spec.idle_timeout_s):
         yield Problem("idle_timeout_s", f"found {spec.idle_timeout_s}. Wanted: {window.range} on Modal")
+    yield from mount_problems(spec.volumes, catalog)
     yield from not_placed(spec)

@@ -60,6 +60,11 @@ def test_without_auth_the_address_is_open() -> None:
         ({"gpu": "A10G", "gpu_count": 5}, "gpu_count", "at most 4"),
         ({"gpu": "L4", "idle_timeout_s": 1}, "idle_timeout_s", "2 to 3600"),
         ({"gpu": "L4", "scaler": {"type": "queue_delay", "value": 4}}, "scaler", "workers.buffer"),
+        (
+            {"gpu": "L4", "volumes": [{"volume": "v", "data_center": "EU-RO-1"}]},
+            "volumes[0].data_center",
+            "leave data_center out",
+        ),
         ({}, "gpu", "neither gpu nor cpu"),
     ],
 )
