@@ -120,6 +120,7 @@ async def _session(
             note=record.note,
             say=_say,
             answer=_print,
+            outage=lambda: _outage(root, deployed),
         )
         # What a killed process left running is not known to be any good.
         loop.good = deployed.version if live in record.versions else live
@@ -176,8 +177,10 @@ async def _end(
         live = await target.live()
         if live is None:
             _say("the endpoint is gone, so there is nothing to put back")
-        elif live not in record.versions or live == deployed.version:
-            _say(f"the endpoint runs {live}, which the stack or somebody else put there: it stays")
+        elif live == deployed.version:
+            _say(f"the endpoint runs what stack {args.stack} deployed")
+        elif live not in record.versions:
+            _say(f"the endpoint runs {live}, which somebody else put there: it stays")
         else:
             await target.swap(deployed.version)
             _say(f"put back what stack {args.stack} deployed ({deployed.version})")
@@ -218,6 +221,15 @@ def _signals(loop: "Loop") -> Iterator[None]:
     finally:
         for kind in kinds:
             running.remove_signal_handler(kind)
+
+
+def _outage(root: Path, deployed: "Deployed") -> str:
+    """What an error means for the next save."""
+    from infra.kit.local import read_cloud
+
+    if deployed.is_local and read_cloud(root) is None:
+        return "the local cloud has stopped; the next save starts it again"
+    return "the next save tries again"
 
 
 def _cloud(deployed: "Deployed") -> str:

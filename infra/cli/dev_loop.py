@@ -21,7 +21,8 @@ _FRESH_S = 10.0
 
 
 class Loop:
-    """`request` gives the input of each call, `note` is told of each version before the cloud is.
+    """`request` gives the input of each call, `note` is told of each version before the cloud is, `outage` says what an
+    error of the cloud means for the next save.
 
     `good` is the last version whose workers start; `current` what the cloud runs, None when that is not known.
     """
@@ -36,13 +37,15 @@ class Loop:
         note: Callable[[str], None],
         say: Callable[[str], None],
         answer: Callable[[str], None],
+        outage: Callable[[], str],
         now: Callable[[], float] = time.time,
     ) -> None:
         self.current: str | None = live
         self.good = live
         self.stopped = asyncio.Event()
         self._target, self._request = target, request
-        self._timeout_s, self._note, self._say, self._answer, self._now = timeout_s, note, say, answer, now
+        self._timeout_s, self._note, self._outage = timeout_s, note, outage
+        self._say, self._answer, self._now = say, answer, now
         self._changed: list[Path] = []
         self._dirty = asyncio.Event()
         self._stale = False
@@ -93,10 +96,12 @@ class Loop:
         except HandlerError as error:
             self._complain(await self._placed(_reason(error.what)))
         except CannotStart as error:
+            await self._traceback()
             self._complain(error.what)
             await self._swap_back()
         except PilotlightError as error:
             self._complain(str(error))
+            self._say(self._outage())
             self._stale = True
         else:
             self._show(answered, laps)
@@ -126,10 +131,14 @@ class Loop:
         explained = self._target.source.explained(text)
         if explained != text:
             return explained
-        log = self._target.log
+        await self._traceback()
+        place = self._target.log.place
+        return f"{place}: {text}" if place else text
+
+    async def _traceback(self) -> None:
+        """What the worker's log says of the failure comes a moment after it."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(log.traced.wait(), _LOG_S)
-        return f"{log.place}: {text}" if log.place else text
+            await asyncio.wait_for(self._target.log.traced.wait(), _LOG_S)
 
     async def _swap_back(self) -> None:
         """A version that cannot start answers nobody. One that fails at a request stays: it is what is being worked at."""

@@ -13,7 +13,8 @@ from infra.cli.call import CallError, HandlerError
 from infra.cli.dev_log import WorkerLog
 from infra.cli.dev_source import Broken, Source
 from infra.cli.dev_state import Deployed
-from infra.cli.dev_target import Answer, CannotStart, Lap, connected, context, in_thread, unless
+from infra.cli.dev_target import Answer, CannotStart, Lap, connected, context, unless
+from infra.cli.http import is_local
 from infra.kit.state import load_inputs
 from infra.spec.errors import PilotlightError
 
@@ -104,17 +105,8 @@ class ModalTarget:
     async def call(self, request: dict[str, Any], timeout_s: float) -> Answer:
         started = time.monotonic()
         log = self.log
-        asked = in_thread(
-            web.call,
-            self._deployed.url,
-            request,
-            root=self._root,
-            stack=self._deployed.stack,
-            timeout_s=timeout_s,
-            environ=self._environ,
-        )
         try:
-            output = await unless(log.failed.wait(), _boxed(asked))
+            output = await unless(log.failed.wait(), self._ask(request, timeout_s))
         except HandlerError:
             raise
         except CallError:
@@ -141,6 +133,24 @@ class ModalTarget:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    async def _ask(self, request: dict[str, Any], timeout_s: float) -> tuple[Any]:
+        """The output in a tuple, because it may be None. When nobody waits any more the request is broken off, so that no
+        container of the next version takes it."""
+        import httpx
+
+        url = self._deployed.url
+        headers = web.headers_for(url, self._root, self._deployed.stack, self._environ)
+        try:
+            async with httpx.AsyncClient(
+                timeout=timeout_s, follow_redirects=True, trust_env=not is_local(url)
+            ) as client:
+                answer = await client.post(url, json={"input": request}, headers=headers)
+        except httpx.TimeoutException:
+            raise CallError(f"no answer after {timeout_s:.0f} s") from None
+        except httpx.HTTPError as error:
+            raise CallError(f"{url} did not answer: {error}", fix="check that the cloud is up") from None
+        return (web.output_of(url, answer.status_code, answer.text),)
 
     @property
     def _api(self) -> "ModalClient":
@@ -223,8 +233,3 @@ class ModalTarget:
                 if when >= since and container not in self._old:
                     for line in text.splitlines():
                         self.log.line(line)
-
-
-async def _boxed(work: Any) -> tuple[Any]:
-    """An output may be None, which is not the same as no answer."""
-    return (await work,)

@@ -122,12 +122,13 @@ class RunPodTarget:
 
     async def clean(self, versions: list[str]) -> None:
         """Manifests that no tag but ours holds. A registry that lets nobody delete keeps them."""
-        repository = self._repository
-        await self._registry.delete_manifest(repository, self._tag)
+        # A replaced image has another repository.
         for version in versions:
             place, _, digest = version.rpartition("@")
-            if place != f"{self._registry.host}/{repository}" or version == self._deployed.version:
+            host, _, repository = place.partition("/")
+            if host != self._registry.host or version == self._deployed.version:
                 continue
+            await self._registry.delete_manifest(repository, self._tag)
             if not await self._registry.others_hold(repository, digest, self._tag):
                 await self._registry.delete_manifest(repository, digest)
 

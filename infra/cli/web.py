@@ -31,8 +31,7 @@ def call(
 
     What `progress` raises ends the wait.
     """
-    key, secret = _proxy_token(url, root, stack, environ)
-    headers = {"Content-Type": "application/json", "Modal-Key": key, "Modal-Secret": secret}
+    headers = headers_for(url, root, stack, environ)
     outgoing = urllib.request.Request(url, data=json.dumps({"input": request}).encode(), headers=headers)
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(_send(outgoing, timeout_s)), daemon=True)
@@ -45,25 +44,36 @@ def call(
     [answer] = answers
     if isinstance(answer, CallError):
         raise answer
-    if "error" in answer:
-        raise HandlerError(f"the handler failed: {_reason(answer['error'])}")
-    return answer.get("output")
+    return output_of(url, *answer)
 
 
-def _send(request: urllib.request.Request, timeout_s: float) -> Any:
+def headers_for(url: str, root: Path, stack: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What a request to `url` needs. Raises CallError where the token for it is not known."""
+    key, secret = _proxy_token(url, root, stack, environ)
+    return {"Content-Type": "application/json", "Modal-Key": key, "Modal-Secret": secret}
+
+
+def output_of(url: str, status: int, text: str) -> Any:
+    """The handler's output, from an answer's status and body. Raises HandlerError, CallError."""
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict) and "error" in parsed:
+        raise HandlerError(f"the handler failed: {_reason(parsed['error'])}")
+    if status >= 400 or not isinstance(parsed, dict):
+        fix = "check the proxy auth token (MODAL_KEY, MODAL_SECRET)" if status == 401 else ""
+        raise CallError(f"{urlsplit(url).path} answered {status}: {text.strip()[:2000]}", fix=fix)
+    return parsed.get("output")
+
+
+def _send(request: urllib.request.Request, timeout_s: float) -> tuple[int, str] | CallError:
+    """Status and body, or why there are none."""
     try:
         with opener(request.full_url).open(request, timeout=timeout_s) as response:
-            return json.load(response)
+            return response.status, response.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
-        text = error.read(100_000).decode(errors="replace").strip()
-        try:
-            parsed = json.loads(text)
-        except ValueError:
-            parsed = None
-        if isinstance(parsed, dict) and "error" in parsed:
-            return parsed
-        fix = "check the proxy auth token (MODAL_KEY, MODAL_SECRET)" if error.code == 401 else ""
-        return CallError(f"{urlsplit(request.full_url).path} answered {error.code}: {text[:2000]}", fix=fix)
+        return error.code, error.read(100_000).decode(errors="replace")
     except (OSError, ValueError) as error:
         return CallError(f"{request.full_url} did not answer: {error}", fix="check that the cloud is up")
 
