@@ -118,3 +118,21 @@ def test_after_an_import_the_next_preview_is_empty_and_the_program_counts_from_t
     stack.program(given.replace("ENV", "{'WORD': 'good day'}"))
     assert "1 updated" in stack.up()
     assert apps(modal) == [("search", 2)]
+
+
+@pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.campaign)])
+def test_many_apps_in_one_up(
+    stack: Stack, workspace: Callable[[str], RunningModal], count: int, request: pytest.FixtureRequest
+) -> None:
+    if count > 8 and "campaign" not in request.config.getoption("markexpr"):
+        pytest.skip("a campaign of a hundred apps: run it with -m campaign")
+    modal = workspace("one")
+    stack.program(
+        provider("one", modal) + f"opts = pulumi.ResourceOptions(provider=one)\nfor n in range({count}):\n"
+        "    App(f'app{n}', name=f'app{n}', source='search', env={'N': str(n)}, classes={'Search': {}}, opts=opts)\n"
+    )
+    assert f"{count + 2} created" in stack.up()
+    assert sorted(apps(modal)) == sorted((f"app{n}", 1) for n in range(count))
+    assert f"{count + 2} unchanged" in stack.up()
+    assert f"{count + 2} deleted" in stack.run("destroy", *QUIETLY)
+    assert apps(modal) == []
