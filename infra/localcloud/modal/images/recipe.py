@@ -54,6 +54,8 @@ IGNORED = (
 )
 
 
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+
 # Of the base images.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -198,18 +200,35 @@ def _commands(text: str) -> list[str]:
 
 
 def _env(rest: str, known: Mapping[str, str]) -> dict[str, str]:
-    try:
-        words = shlex.split(rest)
-    except ValueError:
-        words = [rest]
+    words = _words(rest, known)
     if words and "=" not in words[0]:
         name, _, value = rest.partition(" ")
-        pairs = [(name, value.strip())]
-    else:
-        pairs = [(name, value) for name, _, value in (word.partition("=") for word in words)]
-    return {
-        name: re.sub(r"\$\{?(\w+)\}?", lambda found: _known(known, found), value) for name, value in pairs
-    }
+        return {name: _VARIABLE.sub(lambda found: _known(known, found), value.strip())}
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def _words(text: str, known: Mapping[str, str]) -> list[str]:
+    """As a Dockerfile has them: variables are replaced, but not in single quotes, nor behind a backslash."""
+    words: list[str] = []
+    word: str | None = None
+    quote, at = "", 0
+    while at < len(text):
+        char, step = text[at], 1
+        variable = _VARIABLE.match(text, at) if quote != "'" else None
+        if char == "\\" and quote != "'" and at + 1 < len(text):
+            kept = text[at : at + 2] if quote and text[at + 1] not in '"\\$' else text[at + 1]
+            word, step = (word or "") + kept, 2
+        elif variable is not None:
+            word, step = (word or "") + _known(known, variable), len(variable[0])
+        elif char == quote or (not quote and char in "'\""):
+            word, quote = word or "", "" if quote else char
+        elif char.isspace() and not quote:
+            words += [] if word is None else [word]
+            word = None
+        else:
+            word = (word or "") + char
+        at += step
+    return [*words, *([] if word is None else [word])]
 
 
 def _known(known: Mapping[str, str], found: re.Match[str]) -> str:

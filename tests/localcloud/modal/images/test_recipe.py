@@ -90,3 +90,29 @@ def test_files_are_copied_and_the_rest_is_told() -> None:
 def test_an_image_of_elsewhere_is_the_base() -> None:
     recipe = layer("FROM nvidia/cuda:12.4.0-devel-ubuntu22.04", "COPY /python/. /usr/local", "ENTRYPOINT []")
     assert (recipe.base, recipe.python, recipe.notes) == ("nvidia/cuda:12.4.0-devel-ubuntu22.04", "", ())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "it's $5",
+        "$HOME",
+        "${HOME}",
+        'say "no"',
+        "back\\slash\\",
+        " spaces  kept ",
+        "",
+        "a=b",
+        "#x",
+        "é😀",
+        "'\"'",
+    ],
+)
+def test_a_quoted_variable_arrives_as_it_was_written(value: str) -> None:
+    """The client quotes each value for a shell, and a Dockerfile replaces nothing in single quotes."""
+    assert layer("FROM base", f"ENV A={shlex.quote(value)}", "ENV B=1").env["A"] == value
+
+
+def test_variables_are_replaced_outside_single_quotes_only() -> None:
+    recipe = layer("FROM base", "ENV A=1", "ENV B=\"x$A\" C='x$A' D=\\$A E=\"\\$A\\n\"")
+    assert recipe.env == {"A": "1", "B": "x1", "C": "x$A", "D": "$A", "E": "$A\\n"}
