@@ -69,10 +69,12 @@ class Source:
     def _syntax(self, path: Path) -> str | None:
         name = f"{self.shown}/{path.relative_to(self.directory).as_posix()}"
         try:
-            ast.parse(path.read_bytes(), filename=name)
+            content = path.read_bytes()
+            ast.parse(content, filename=name)
         except SyntaxError as error:
-            text = (error.text or "").strip()
-            return f"{name}:{error.lineno or 1}: {error.msg}" + (f": `{text}`" if text else "")
+            line = error.lineno or 1
+            text = "".join(content.decode(errors="replace").splitlines()[line - 1 : line]).strip()
+            return f"{name}:{line}: {error.msg}" + (f": `{text}`" if text else "")
         except ValueError as error:
             return f"{name}: not Python source: {error}"
         except OSError:
