@@ -114,5 +114,5 @@ def test_a_quoted_variable_arrives_as_it_was_written(value: str) -> None:
 
 
 def test_variables_are_replaced_outside_single_quotes_only() -> None:
-    recipe = layer("FROM base", "ENV A=1", "ENV B=\"x$A\" C='x$A' D=\\$A E=\"\\$A\\n\"")
+    recipe = layer("FROM base", "ENV A=1", 'ENV B="x$A" C=\'x$A\' D=\\$A E="\\$A\\n"')
     assert recipe.env == {"A": "1", "B": "x1", "C": "x$A", "D": "$A", "E": "$A\\n"}
