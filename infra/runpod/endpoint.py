@@ -100,7 +100,9 @@ class Endpoint(Resource[Account, EndpointInputs, EndpointState]):
         if not state.wait_for_rollout:
             return state
         try:
-            version = await rollout.wait(ctx, ctx.client.endpoints, id, state.workers.min)
+            version = await rollout.wait(
+                ctx, id, state.workers.min, state.gpu.pools if state.gpu else [], state.data_center_ids
+            )
         except rollout.NotReady as error:
             raise InitFailed(id, state, error.reasons) from error
         return state.model_copy(update={"version": version})

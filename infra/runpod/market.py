@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.runpod.client import RunPodClient, Waiting
 from infra.runpod.errors import Rejected
+from infra.spec.errors import PilotlightError
 
 if TYPE_CHECKING:
     from infra.kit import Context
@@ -23,7 +24,7 @@ class Market:
         """GPU types with `availability` and `dataCenters` for POD or SERVERLESS."""
         params = {"include": "AVAILABILITY", "product": product}
         if count:
-            params["gpuCount"] = str(count)
+            params["count"] = str(count)
         return await self._ask(ctx, "gpus", "gpus", "list GPU types", params)
 
     async def cpus(self, ctx: Waiting, product: str) -> list[Raw]:
@@ -49,30 +50,50 @@ async def refuse_where_no_gpu_is(ctx: "Context[Account]", inputs: "EndpointInput
 
     RunPod would take it, and its workers would wait for ever.
     """
+    from infra.catalog import load
     from infra.catalog.model import squeeze
 
     gpu, places = inputs.gpu, inputs.data_center_ids
     if gpu is None or not places:
         return
     excluded = {squeeze(name) for name in gpu.excluded_types}
-    types = [
-        raw
-        for raw in await ctx.client.market.gpus(ctx, "SERVERLESS")
-        if raw.get("pool") in gpu.pools and squeeze(raw["id"]) not in excluded
-    ]
-    if not types or any("dataCenters" not in raw for raw in types):
-        return
-    stock = {(place["id"], raw["id"]): place["availability"] for raw in types for place in raw["dataCenters"]}
-    there = {key: level for key, level in stock.items() if key[0] in places}
-    names = ", ".join(raw["name"] for raw in types)
-    if not there:
-        elsewhere = sorted({place for place, _ in stock})
+    pools = load().runpod_pools
+    types = {id for pool in gpu.pools for id in map(squeeze, pools.get(pool, ())) if id not in excluded}
+    levels: dict[str, list[str]] = {}
+    for raw in await ctx.client.market.data_centers(ctx):
+        found = [one for one in raw.get("gpuAvailability") or [] if squeeze(one["id"]) in types]
+        if found:
+            levels[raw["id"]] = [one["availability"] for one in found]
+        elif raw["id"] in places:
+            levels.setdefault(raw["id"], [])
+    here = [place for place in places if place in levels]
+    names = ", ".join(sorted(types))
+    if here and not any(levels[place] for place in here) and len(here) == len(places):
+        elsewhere = sorted(place for place, found in levels.items() if found)
         raise Rejected(
             f"dataCenterIds: {', '.join(places)} has none of these GPU types: {names}",
-            fix=f"choose among {', '.join(elsewhere) or 'other pools'}, or other GPU pools; a network volume must be there too",
+            fix=f"choose other GPU pools, or data centers that have them ({', '.join(elsewhere) or 'none has'}); a network "
+            "volume must be in the same data center",
         )
-    if all(level == "NONE" for level in there.values()):
+    if here and all(level == "NONE" for place in here for level in levels[place]):
         ctx.warn(
             f"{names}: sold out in {', '.join(places)} at the moment. Workers wait until some are free; more pools or data "
             "centers make that less likely"
         )
+
+
+async def sold_out(ctx: "Context[Account]", pools: list[str], places: list[str]) -> list[str]:
+    """GPU types of the pools that are sold out in these data centers (everywhere, without any). Explains, so never raises."""
+    try:
+        types = await ctx.client.market.gpus(ctx, "SERVERLESS")
+    except PilotlightError:
+        return []
+    gone = []
+    for raw in types:
+        if raw.get("pool") not in pools:
+            continue
+        levels = {place["id"]: place["availability"] for place in raw.get("dataCenters") or []}
+        here = [levels.get(place, "NONE") for place in places] or [raw.get("availability", "")]
+        if all(level == "NONE" for level in here):
+            gone.append(raw["name"])
+    return gone

