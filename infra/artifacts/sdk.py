@@ -31,8 +31,7 @@ class Bucket(CustomResource):
         force_destroy: pulumi.Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {"name": name, "kind": kind, "region": region, "force_destroy": force_destroy}
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class Weights(CustomResource):
@@ -58,14 +57,7 @@ class Weights(CustomResource):
         allow_pickle: pulumi.Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "bucket": bucket,
-            "source": source,
-            "include": include,
-            "exclude": exclude,
-            "allow_pickle": allow_pickle,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class Image(CustomResource):
@@ -99,18 +91,4 @@ class Image(CustomResource):
         files: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "handler": handler,
-            "repository": repository,
-            "entry": entry,
-            "template": template,
-            "functions": functions,
-            "requirements": requirements,
-            "requirements_file": requirements_file,
-            "python": python,
-            "base": base,
-            "env": env,
-            "platform": platform,
-            "files": files,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)

@@ -6,8 +6,10 @@
         state = EndpointState
         url: pulumi.Output[str]
 
-        def __init__(self, name: str, *, image: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
-            super().__init__(name, {"image": image}, opts)
+        def __init__(
+            self, resource_name: str, *, image: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+        ) -> None:
+            super().__init__(resource_name, locals(), opts)
 
 Imports the Pulumi SDK, so provider processes never import this module.
 """
@@ -24,6 +26,9 @@ import pulumi
 
 from infra.kit.model import Model, Shape, Spec, specs
 from infra.kit.wire import to_wire
+
+# What is in the `locals()` of a subclass's `__init__` beside its arguments.
+_NO_ARGUMENTS = frozenset({"self", "resource_name", "opts", "__class__"})
 
 
 class CustomResource(pulumi.CustomResource):
@@ -48,7 +53,7 @@ class CustomResource(pulumi.CustomResource):
         annotated = {name for cls in type(self).__mro__ for name in inspect.get_annotations(cls)}
         props: dict[str, Any] = {spec.wire: None for spec in specs(self.state) if spec.name in annotated}
         for name, value in args.items():
-            if value is None:
+            if value is None or name in _NO_ARGUMENTS:
                 continue
             spec = known.get(name)
             props[spec.wire if spec else name] = wire_value(value, spec.shape if spec else Shape("leaf"))

@@ -2,17 +2,15 @@
 
 from typing import ClassVar
 
-from infra.kit import Context, prop
-from infra.modal.client import ModalClient
-from infra.modal.named import Found, Named, NamedInputs
+from infra.modal.named import Made, Named, NamedInputs
 
 
 class DictInputs(NamedInputs):
     pass
 
 
-class DictState(DictInputs):
-    created_at: str = prop(desc="When it was created (ISO 8601).")
+class DictState(DictInputs, Made):
+    pass
 
 
 class Dict(Named[DictInputs, DictState]):
@@ -23,19 +21,3 @@ class Dict(Named[DictInputs, DictState]):
     kind = "Dict"
     word = "dict"
     prefix = "di-"
-
-    async def make(self, ctx: Context[ModalClient], inputs: DictInputs, environment: str) -> None:
-        client = await ctx.client.open()
-        with client.doing(f"create the dict {inputs.name}"):
-            await client.api.Dict.objects.create.aio(
-                inputs.name, environment_name=environment, client=client.handle
-            )
-
-    async def state(
-        self,
-        ctx: Context[ModalClient],
-        found: Found,
-        environment: str,
-        hint: DictInputs | DictState | None,
-    ) -> DictState:
-        return DictState(name=found.name, environment=environment, created_at=found.created_at)

@@ -4,10 +4,9 @@ Modal's names are unique in an environment, and creation fails where one is take
 only if the ledger says that we were about to make it, or (secrets) if it carries our mark.
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from infra.kit import Change, CheckContext, Context, Created, Failure, InTheWay, Model, Resource, prop
 from infra.modal import rules
@@ -25,6 +24,13 @@ class NamedInputs(Model):
         server_default=True,
         desc="Environment that it is in. Unset: the provider's, else the workspace's default one.",
     )
+
+
+class Made(Model):
+    """What Modal says of each object's creation."""
+
+    created_at: str = prop(desc="When it was created (ISO 8601).")
+    created_by: str = prop("", desc="Who created it, where Modal says so.")
 
 
 @dataclass(frozen=True)
@@ -119,14 +125,17 @@ class Named(Resource[ModalClient, I, S], Generic[I, S]):
             await self.remove(ctx, found, environment, old)
         _ledger(ctx).forget(str(ctx.mark))
 
-    @abstractmethod
     async def make(self, ctx: Context[ModalClient], inputs: I, environment: str) -> None:
         """Create it; `Exists` where the name is taken."""
+        client = await ctx.client.open()
+        with client.doing(f"create the {self.word} {inputs.name}"):
+            await getattr(client.api, self.kind).objects.create.aio(
+                inputs.name, environment_name=environment, client=client.handle
+            )
 
-    @abstractmethod
-    async def state(
-        self, ctx: Context[ModalClient], found: Found, environment: str, hint: I | S | None
-    ) -> S: ...
+    async def state(self, ctx: Context[ModalClient], found: Found, environment: str, hint: I | S | None) -> S:
+        made = {"created_at": found.created_at, "created_by": found.created_by}
+        return cast(S, self.State.model_validate({"name": found.name, "environment": environment, **made}))
 
     async def change(
         self, ctx: Context[ModalClient], found: Found, environment: str, old: S, new: I

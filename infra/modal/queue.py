@@ -2,17 +2,15 @@
 
 from typing import ClassVar
 
-from infra.kit import Context, prop
-from infra.modal.client import ModalClient
-from infra.modal.named import Found, Named, NamedInputs
+from infra.modal.named import Made, Named, NamedInputs
 
 
 class QueueInputs(NamedInputs):
     pass
 
 
-class QueueState(QueueInputs):
-    created_at: str = prop(desc="When it was created (ISO 8601).")
+class QueueState(QueueInputs, Made):
+    pass
 
 
 class Queue(Named[QueueInputs, QueueState]):
@@ -23,19 +21,3 @@ class Queue(Named[QueueInputs, QueueState]):
     kind = "Queue"
     word = "queue"
     prefix = "qu-"
-
-    async def make(self, ctx: Context[ModalClient], inputs: QueueInputs, environment: str) -> None:
-        client = await ctx.client.open()
-        with client.doing(f"create the queue {inputs.name}"):
-            await client.api.Queue.objects.create.aio(
-                inputs.name, environment_name=environment, client=client.handle
-            )
-
-    async def state(
-        self,
-        ctx: Context[ModalClient],
-        found: Found,
-        environment: str,
-        hint: QueueInputs | QueueState | None,
-    ) -> QueueState:
-        return QueueState(name=found.name, environment=environment, created_at=found.created_at)

@@ -58,20 +58,7 @@ class App(CustomResource):
         intent: pulumi.Input[Mapping[str, Any]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "name": name,
-            "environment": environment,
-            "source": source,
-            "functions": functions,
-            "classes": classes,
-            "image": image,
-            "env": env,
-            "weights": weights,
-            "tags": tags,
-            "strategy": strategy,
-            "intent": intent,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class Volume(CustomResource):
@@ -84,6 +71,7 @@ class Volume(CustomResource):
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
     created_at: pulumi.Output[str]
+    created_by: pulumi.Output[str]
 
     def __init__(
         self,
@@ -95,13 +83,7 @@ class Volume(CustomResource):
         force_destroy: pulumi.Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "name": name,
-            "environment": environment,
-            "version": version,
-            "force_destroy": force_destroy,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class Secret(CustomResource):
@@ -115,6 +97,7 @@ class Secret(CustomResource):
     environment: pulumi.Output[str]
     keys: pulumi.Output[Sequence[str]]
     created_at: pulumi.Output[str]
+    created_by: pulumi.Output[str]
 
     def __init__(
         self,
@@ -126,13 +109,7 @@ class Secret(CustomResource):
         required_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "values": values,
-            "name": name,
-            "environment": environment,
-            "required_keys": required_keys,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class Environment(CustomResource):
@@ -156,13 +133,7 @@ class Environment(CustomResource):
         force_destroy: pulumi.Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "name": name,
-            "web_suffix": web_suffix,
-            "restricted": restricted,
-            "force_destroy": force_destroy,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class Dict(CustomResource):
@@ -175,6 +146,7 @@ class Dict(CustomResource):
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
     created_at: pulumi.Output[str]
+    created_by: pulumi.Output[str]
 
     def __init__(
         self,
@@ -184,11 +156,7 @@ class Dict(CustomResource):
         environment: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "name": name,
-            "environment": environment,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class Queue(CustomResource):
@@ -201,6 +169,7 @@ class Queue(CustomResource):
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
     created_at: pulumi.Output[str]
+    created_by: pulumi.Output[str]
 
     def __init__(
         self,
@@ -210,11 +179,7 @@ class Queue(CustomResource):
         environment: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "name": name,
-            "environment": environment,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)
 
 
 class NetworkFileSystem(CustomResource):
@@ -236,9 +201,4 @@ class NetworkFileSystem(CustomResource):
         force_destroy: pulumi.Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        given = {
-            "name": name,
-            "environment": environment,
-            "force_destroy": force_destroy,
-        }
-        super().__init__(resource_name, given, opts)
+        super().__init__(resource_name, locals(), opts)

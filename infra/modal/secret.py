@@ -6,7 +6,7 @@ from infra.kit import UNKNOWN, CheckContext, Context, Failure, Mark, prop
 from infra.modal import rules
 from infra.modal.client import ModalClient
 from infra.modal.errors import Missing
-from infra.modal.named import Found, Named, NamedInputs
+from infra.modal.named import Found, Made, Named, NamedInputs
 
 MARK_KEY = "PILOTLIGHT_MARK_"
 """Keys can be read and values cannot, so the mark is part of a key."""
@@ -24,8 +24,8 @@ class SecretInputs(NamedInputs):
     )
 
 
-class SecretState(SecretInputs):
-    created_at: str = prop(desc="When it was created (ISO 8601).")
+class SecretState(SecretInputs, Made):
+    pass
 
 
 class Secret(Named[SecretInputs, SecretState]):
@@ -102,6 +102,7 @@ class Secret(Named[SecretInputs, SecretState]):
             # Not every server tells the keys; then they are what we set.
             keys=sorted(keys) or (hint.keys if hint else []),
             created_at=found.created_at,
+            created_by=found.created_by,
         )
 
     async def carries_mark(self, ctx: Context[ModalClient], found: Found) -> bool:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from infra.kit import Change, Context, prop
 from infra.modal.client import ModalClient
 from infra.modal.errors import Conflict, Missing
-from infra.modal.named import Found, Named, NamedInputs
+from infra.modal.named import Found, Made, Named, NamedInputs
 from infra.modal.network_file_system import refuse_files
 
 _AT_ONCE = 16
@@ -29,8 +29,8 @@ class VolumeInputs(NamedInputs):
     )
 
 
-class VolumeState(VolumeInputs):
-    created_at: str = prop(desc="When it was created (ISO 8601).")
+class VolumeState(VolumeInputs, Made):
+    pass
 
 
 class Volume(Named[VolumeInputs, VolumeState]):
@@ -84,6 +84,7 @@ class Volume(Named[VolumeInputs, VolumeState]):
             version=max(1, int(answer.metadata.version)),
             force_destroy=hint.force_destroy if hint else False,
             created_at=found.created_at,
+            created_by=found.created_by,
         )
 
     async def remove(

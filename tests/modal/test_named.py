@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from infra.localcloud.modal.world import USER
 from tests.modal.engine import Failed, Refused
 from tests.modal.world import SEARCH, World
 
@@ -47,6 +48,7 @@ async def test_create_same_destroy(world: World, kind: str) -> None:
     state = world.engine.state[key]
     assert state.id == await there(world, kind, "mine")
     assert state.plain["environment"] == "main"
+    assert kind == "NetworkFileSystem" or state.plain["createdBy"] == USER
     assert await world.engine.up(key, {"name": "mine"}) == "same"
     assert (await world.engine.refresh(key)).outputs == state.outputs  # type: ignore[union-attr]
     await world.engine.destroy(key)
