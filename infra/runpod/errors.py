@@ -145,7 +145,7 @@ def from_answer(status: int, body: Any, doing: str, key_source: str) -> RunPodEr
     if not problem and isinstance(body, str):
         detail = body.strip()[:200]
     raw = problem.get("errors")
-    errors = [str(entry) for entry in raw] if isinstance(raw, list) else []
+    errors = [_text(entry) for entry in raw] if isinstance(raw, list) else []
     kind = _CLASSES.get(status) or (Unavailable if status >= 500 else RunPodError)
     said = "; ".join(filter(None, [detail or title, *errors])) or "no explanation"
     what = f"RunPod refused to {doing} ({status}): {said}"
@@ -155,3 +155,8 @@ def from_answer(status: int, body: Any, doing: str, key_source: str) -> RunPodEr
         what = f"RunPod failed to {doing} ({status}): {said}"
     fix = _FIXES.get(kind, "").replace("%s", key_source)
     return kind(what, status=status, title=title, detail=detail, errors=errors, fix=fix)
+
+
+def _text(entry: Any) -> str:
+    """REST's errors are texts, GraphQL's are objects with a message."""
+    return str(entry.get("message") or entry) if isinstance(entry, Mapping) else str(entry)

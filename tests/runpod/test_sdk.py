@@ -8,29 +8,49 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
+from pydantic.alias_generators import to_camel
 
 from infra.kit.model import specs
+from infra.kit.sdk import CustomResource
+from infra.runpod import sdk
 from infra.runpod.__main__ import provider
-from infra.runpod.endpoint_model import EndpointInputs, EndpointState
-from infra.runpod.sdk import Endpoint
+from infra.runpod.sdk import Endpoint, NetworkVolume, Pod, Registry, get_gpu_classes
+
+CLASSES: list[type[CustomResource]] = [
+    sdk.Endpoint,
+    sdk.NetworkVolume,
+    sdk.Pod,
+    sdk.Registry,
+    sdk.Secret,
+    sdk.Template,
+]
 
 
-def test_the_signature_is_the_model() -> None:
-    parameters = dict(inspect.signature(Endpoint.__init__).parameters)
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_the_signature_is_the_model(cls: type[CustomResource]) -> None:
+    parameters = dict(inspect.signature(cls.__init__).parameters)
     for own in ("self", "resource_name", "opts"):
         parameters.pop(own)
-    settable = [spec for spec in specs(EndpointInputs) if not spec.meta.computed]
+    settable = [spec for spec in specs(cls.inputs) if not spec.meta.computed]
     assert set(parameters) == {spec.name for spec in settable}
     needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
     assert needed == {spec.name for spec in settable if spec.required}
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
 
 
-def test_its_token_is_one_that_the_provider_serves_with_these_models() -> None:
-    resource = provider.resource(Endpoint.token)
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_its_token_is_one_that_the_provider_serves_with_these_models(cls: type[CustomResource]) -> None:
+    resource = provider.resource(cls.token)
     assert resource is not None
-    assert (Endpoint.inputs, Endpoint.state) == (resource.Inputs, resource.State)
-    assert EndpointState is Endpoint.state
+    assert (cls.inputs, cls.state) == (resource.Inputs, resource.State)
+    outputs = {spec.name for spec in specs(cls.state)}
+    assert set(cls.__annotations__) - {"token", "inputs", "state"} <= outputs
+
+
+def test_there_is_a_class_for_each_resource_and_a_call_for_each_function() -> None:
+    assert {cls.token for cls in CLASSES} == {provider.token(key) for key in provider.resources}
+    calls = {name for name in sdk.__all__ if name.startswith("get_")}
+    assert {to_camel(name) for name in calls} == set(provider.invokes)
 
 
 @pytest.fixture
@@ -46,7 +66,7 @@ def registered() -> Iterator[list[MockResourceArgs]]:
             return "e1", {**args.inputs, "url": "http://x/runsync"}
 
         def call(self, args: MockCallArgs) -> dict[str, Any]:
-            return {}
+            return {"asked": f"{args.token} {args.args}"}
 
     set_mocks(Recorder(), preview=False)
     yield seen
@@ -86,3 +106,44 @@ def test_arguments_travel_under_their_wire_names_and_the_users_keys_stay(
         "waitForRollout": False,
     }
     assert urls == ["http://x/runsync"]
+
+
+def test_volumes_registries_and_pods_fit_together(registered: list[MockResourceArgs]) -> None:
+    @pulumi.runtime.test
+    def program() -> Any:
+        volume = NetworkVolume("w", size_gb=50, data_center="EU-RO-1", type="STANDARD")
+        registry = Registry("r", username="bot", password="canary")
+        endpoint = Endpoint(
+            "search",
+            image="i",
+            network_volumes=[volume.id],
+            network_volume_data_centers=[volume.data_center],
+            registry_id=registry.id,
+        )
+        pod = Pod(
+            "tune",
+            image="i",
+            gpu={"id": "NVIDIA L4"},
+            desired_state="ONCE",
+            network_volume={"id": volume.id, "path": "/data"},
+        )
+        return pulumi.Output.all(endpoint.urn, pod.urn)
+
+    program()
+    by_type = {args.typ.rsplit(":", 1)[-1]: args.inputs for args in registered}
+    assert by_type["NetworkVolume"] == {"sizeGb": 50, "dataCenter": "EU-RO-1", "type": "STANDARD"}
+    assert by_type["Endpoint"]["networkVolumes"] == ["e1"]
+    assert by_type["Endpoint"]["networkVolumeDataCenters"] == ["EU-RO-1"]
+    assert by_type["Pod"]["networkVolume"] == {"id": "e1", "path": "/data"}
+    assert by_type["Pod"]["desiredState"] == "ONCE"
+
+
+def test_a_function_asks_under_wire_names(registered: list[MockResourceArgs]) -> None:
+    asked: list[str] = []
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        return get_gpu_classes(in_stock=True, data_center="EU-RO-1").apply(lambda r: asked.append(r["asked"]))
+
+    program()
+    assert asked == ["pilotlight-runpod:index:getGpuClasses {'dataCenter': 'EU-RO-1', 'inStock': True}"]

@@ -20,6 +20,7 @@ from infra.kit.servicer import Servicer
 from infra.localcloud.core.faults import Fault, Faults
 from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
+from infra.localcloud.runpod.graphql import graphql_routes
 from infra.localcloud.runpod.model import PodRecord, PodStatus
 from infra.localcloud.runpod.rest import RestService, problem_middleware, routes
 from infra.runpod import __main__ as main
@@ -78,6 +79,7 @@ class World:
     images: FakeImages
     faults: Faults
     store: Store
+    service: RestService
     url: str
     key: str = KEY
     graphql: bool = True
@@ -104,9 +106,11 @@ class World:
         url = f"http://127.0.0.1:{port}"
         service = RestService(store, fleet, clock, settings, KEY, url, images, faults=faults, pods=pods)
         app = web.Application(middlewares=[note, faults.middleware(), problem_middleware])
-        app.add_routes(routes(service))
+        app.add_routes([*routes(service), *graphql_routes(service)])
         async with TestServer(app, port=port):
-            world = cls(tmp_path, clock, settings, fleet, pods, images, faults, store, url, requests=requests)
+            world = cls(
+                tmp_path, clock, settings, fleet, pods, images, faults, store, service, url, requests=requests
+            )
             await world.start_provider()
             try:
                 yield world
@@ -157,6 +161,16 @@ class World:
             answer = await client.request(method, path, content=content, headers=headers)
             assert answer.status_code < 400, answer.text
             return answer.json() if answer.content else None
+
+    async def graph(self, query: str, **variables: Any) -> Any:
+        """As another client of RunPod's GraphQL API."""
+        answer = await self.call("POST", "/graphql", {"query": query, "variables": variables})
+        assert not answer.get("errors"), answer
+        return answer["data"]
+
+    async def secrets(self) -> list[dict[str, Any]]:
+        answer = await self.graph("query { myself { secrets { id name description } } }")
+        return list(answer["myself"]["secrets"])
 
     async def all(self, collection: str) -> list[dict[str, Any]]:
         """What a listing of REST v2 holds, such as `pods` or `network-volumes`."""
