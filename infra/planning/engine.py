@@ -148,7 +148,11 @@ def _bill_until(whole: bool, horizon: float):  # type: ignore[no-untyped-def]
 def _served(
     arrivals: Sequence[float], services: Sequence[float], waits: Sequence[float], horizon: float
 ) -> float:
-    starts = (at + wait for at, wait in zip(arrivals, waits, strict=True))
-    return sum(
-        max(0.0, min(service, horizon - start)) for start, service in zip(starts, services, strict=True)
-    )
+    """Seconds of service within the horizon: all of them, but for what the last requests have left at its end."""
+    total, longest = sum(services), max(services, default=0.0)
+    for number in range(len(arrivals) - 1, -1, -1):
+        start = arrivals[number] + waits[number]  # later requests never start earlier
+        if start + longest <= horizon:
+            break
+        total -= services[number] - max(0.0, min(services[number], horizon - start))
+    return total

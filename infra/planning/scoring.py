@@ -14,7 +14,6 @@ from infra.planning.space import TIMEOUTS, Place, Setting
 from infra.planning.vram import vram_fit
 from infra.planning.workload import Workload, workload_of
 from infra.spec.expectations import Slo
-from infra.spec.scaling import Workers
 
 _LONGEST_S = 3600
 
@@ -80,10 +79,30 @@ class Behaviour:
     def usd_per_month(self, place: Place, setting: Setting, catalog: Catalog) -> float:
         return round(self.score(setting, catalog).billed * place.usd_per_hour * HOURS_PER_MONTH, 2)
 
-    def at_least(self, place: Place, least: int) -> float:
-        """No setting with this many always-on workers costs less."""
+    def at_least(self, place: Place, least: int, idle_timeout_s: float = 0.0) -> float:
+        """US dollars a month that no setting with this minimum and timeout stays below.
+
+        From each request's arrival until `idle_timeout_s` after the earliest moment at which it can be done, there is
+        at least one worker; it is billed, except while it is the first and has no process yet. The latter is counted
+        once for each time that all workers may have been gone, which needs a timeout longer than any start.
+        """
         workers = max(float(least), self.workload.work_share)
+        boots = self.phases.boots(worst=False)
+        if least == 0 and idle_timeout_s >= max(boot.seconds for boot in boots):
+            first = self.levels.gaps[0] if self.levels.gaps else []
+            bridged = sum(min(gap, idle_timeout_s) for gap in first)
+            starts = 1 + sum(gap > idle_timeout_s for gap in first)
+            unbilled = starts * max(boot.unbilled for boot in boots)
+            up = self.levels.busy_s[0] + bridged - unbilled if self.levels.busy_s else 0.0
+            workers = max(workers, up / self.workload.profile.horizon_s)
         return round(workers * place.usd_per_hour * HOURS_PER_MONTH, 2) - 0.01
+
+    @property
+    def levels(self) -> Levels:
+        if self._levels is None:
+            profile = self.workload.profile
+            self._levels = levels(profile.arrivals, self.workload.services, profile.horizon_s)
+        return self._levels
 
     def misses(self, setting: Setting, slo: Slo, catalog: Catalog) -> str:
         """What of the SLO it misses at the pessimistic ends; nothing if it meets it."""
@@ -108,16 +127,13 @@ class Behaviour:
     def timeouts(self, slo: Slo | None) -> list[int]:
         """The idle timeouts to try: the usual ones, and of all whole seconds the cheapest and the shortest that keeps
         the SLO, as the gaps have it, with some room."""
-        if self._levels is None:
-            profile = self.workload.profile
-            self._levels = levels(profile.arrivals, self.workload.services, profile.horizon_s)
         boots = self.phases.boots(worst=True)
         boot_s = sum(boot.seconds - boot.unbilled for boot in boots) / len(boots)
-        sweep = gap_sweep(self._levels, range(1, _LONGEST_S + 1), boot_s=boot_s)
+        sweep = gap_sweep(self.levels, range(1, _LONGEST_S + 1), boot_s=boot_s)
         found = {int(min(sweep, key=lambda item: item.billed_s).idle_timeout_s)}
         share = _cold_allowed(slo, sorted(boot.seconds for boot in boots))
         if share is not None:
-            enough = next((s for s in sweep if s.cold <= share * self._levels.requests), None)
+            enough = next((s for s in sweep if s.cold <= share * self.levels.requests), None)
             if enough is not None:
                 found |= {
                     min(_LONGEST_S, round(enough.idle_timeout_s * room)) for room in (0.8, 1, 1.25, 1.5)
@@ -159,17 +175,6 @@ class Behaviours:
     def _bandwidth(self, name: str) -> float:
         card = self._catalog.hardware(name)
         return card.bandwidth_gb_s if card else 0.0
-
-
-def most_generous(place: Place, setting: Setting, least: int) -> Setting:
-    """With more warm workers than any other setting of the same scaler."""
-    timeout = (
-        setting.idle_timeout_s
-        if setting.scaler and setting.scaler.type.value == "request_count"
-        else _LONGEST_S
-    )
-    most = max(place.most, least, setting.workers.max)
-    return Setting(Workers(min=least, max=most), timeout, setting.scaler)
 
 
 def _cold_allowed(slo: Slo | None, boots: list[float]) -> float | None:

@@ -1,13 +1,15 @@
 """Where to place an endpoint: the cheapest candidate that meets the SLO at the pessimistic end.
 
 Exact over its candidates: they are taken in the order of their expected cost, the cheapest first, and the first that
-holds is the answer. Whole groups whose least possible cost is above that are never played; settings that differ only
-in a maximum that is never reached, and cards that differ only in price, are played once.
+holds is the answer. Groups whose least possible cost is above that are never played; nor are idle timeouts too short
+for the SLO even with all workers. Settings that differ only in a maximum that is never reached, and cards that differ
+only in price, are played once.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from math import inf
 from pathlib import Path
 
 from infra.catalog import Catalog, PriceBook
@@ -18,12 +20,22 @@ from infra.planning.plan import EndpointPlan, Placement, Refused
 from infra.planning.profile import TrafficProfile
 from infra.planning.reasons import favour, reasons_of
 from infra.planning.request import PlanRequest
-from infra.planning.scoring import Behaviour, Behaviours, most_generous
-from infra.planning.space import CLOUDS, MINIMA, Place, Setting, places, settings
+from infra.planning.scoring import Behaviour, Behaviours
+from infra.planning.space import (
+    CLOUDS,
+    MINIMA,
+    Place,
+    Setting,
+    places,
+    scalers_of,
+    timeouts_of,
+    workers_of,
+)
 from infra.planning.synthetic import profile_of
 from infra.spec.errors import PilotlightError
 
-SEARCH_REQUESTS = 1_500
+SEARCH_REQUESTS = 1_000
+_PLOTTED = 2  # minima whose settings are played for the plot
 
 
 class NothingToPlace(PilotlightError):
@@ -97,11 +109,21 @@ def search(
         best_effort=None if chosen else shown,
         alternatives=(*others, *always_on),
         refused=tuple(run.verdicts(shown)),
-        frontier=frontier(run.played(), shown, request.slo),
+        frontier=frontier(run.played(shown), shown, request.slo),
         reasons=reasons_of(request, profile, chosen, others, always_on, shown),
         candidates=run.considered,
         notes=profile.notes,
     )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Candidates of one place that differ in scaler and maximum, and what none of them stays below."""
+
+    at_least: float
+    place: Place
+    least: int
+    timeout: int
 
 
 class _Search:
@@ -111,33 +133,37 @@ class _Search:
         self.request, self.profile, self.catalog, self.book = request, profile, catalog, book
         self.behaviours = Behaviours(request, profile.sampled(SEARCH_REQUESTS), catalog)
         self.found: dict[Place, Behaviour] = {}
-        self.groups: list[tuple[float, int, Place]] = []
-        self.considered = 0
+        self.groups: list[_Group] = []
         self._played: dict[Candidate, Behaviour] = {}
         self._missed: dict[Place, str] = {}
-        self._hopeless: dict[object, str] = {}
-        self._timeouts: dict[int, list[int]] = {}
+        self._enough: dict[object, float] = {}
         offered, self.refused = places(request, catalog, book)
+        timeouts: dict[int, list[int]] = {}
         for place in offered:
             behaviour = self.behaviours.of(place)
             if isinstance(behaviour, str):
                 self.refused.append(Refused(str(place), behaviour))
                 continue
             self.found[place] = behaviour
-            for least in self._minima():
-                self.groups.append((behaviour.at_least(place, least), least, place))
-        self.groups.sort(key=lambda group: (group[0], group[1], str(group[2])))
-        self.considered = sum(1 for place in self.found for _ in self._settings(place))
+            if id(behaviour) not in timeouts:
+                timeouts[id(behaviour)] = behaviour.timeouts(request.slo)
+            for timeout in timeouts_of(place, timeouts[id(behaviour)], request, catalog):
+                for least in self._minima():
+                    cost = behaviour.at_least(place, least, timeout)
+                    self.groups.append(_Group(cost, place, least, timeout))
+        self.groups.sort(key=lambda group: (group.at_least, str(group.place), group.least, group.timeout))
+        self.considered = sum(len(self._settings(group)) for group in self.groups)
 
     def best(self, cloud: str) -> EndpointPlan | None:
         """The cheapest there that holds, None when none does."""
-        pending = [group for group in reversed(self.groups) if group[2].cloud == cloud]
+        pending = [group for group in reversed(self.groups) if group.place.cloud == cloud]
         heap: list[tuple[tuple[object, ...], Candidate]] = []
         while pending or heap:
-            while pending and (not heap or pending[-1][0] <= heap[0][1].usd_per_month):
-                _, least, place = pending.pop()
-                for candidate in self._candidates(place, least):
+            while pending and (not heap or pending[-1].at_least <= heap[0][1].usd_per_month):
+                for candidate in self.candidates(pending.pop(), spare=True):
                     heappush(heap, (candidate.order, candidate))
+            if not heap:
+                break
             _, candidate = heappop(heap)
             plan = self.holds(candidate)
             if plan is not None:
@@ -146,45 +172,47 @@ class _Search:
 
     def holds(self, candidate: Candidate) -> EndpointPlan | None:
         """Its plan if it keeps SLO and budget at the pessimistic end."""
-        place, setting = candidate.place, candidate.setting
-        behaviour = self.found[place]
-        reason = self._cannot_keep_up(behaviour, setting) or self._misses(behaviour, place, setting)
-        if reason:
-            self._missed.setdefault(place, reason)
-            return None
-        plan = self.plan(candidate)
-        if plan.breaches:
-            self._missed.setdefault(place, plan.breaches[0])
-            return None
-        return plan
+        behaviour, slo = self.found[candidate.place], self.request.slo
+        reason = behaviour.misses(candidate.setting, slo, self.catalog) if slo else ""
+        plan = None if reason else self.plan(candidate)
+        if plan is not None and not plan.breaches:
+            return plan
+        self._missed.setdefault(candidate.place, reason or (plan.breaches[0] if plan else ""))
+        return None
 
     def plan(self, candidate: Candidate) -> EndpointPlan:
-        return evaluate(
-            placed(self.request, candidate.place, candidate.setting),
-            self.catalog,
-            self.book,
-            profile=self.profile,
-        )
+        request = placed(self.request, candidate.place, candidate.setting)
+        return evaluate(request, self.catalog, self.book, profile=self.profile)
 
-    def candidates(self) -> Iterator[Candidate]:
-        """All of them, played: what the search spares itself. For tests."""
-        for place in self.found:
-            for least in self._minima():
-                yield from self._candidates(place, least)
+    def candidates(self, group: _Group, *, spare: bool) -> Iterator[Candidate]:
+        """The group's, played. To `spare`: those that must miss the SLO are left out unplayed."""
+        behaviour = self.found[group.place]
+        for setting in self._settings(group):
+            work = behaviour.workload.work_share
+            if work >= 0.98 * setting.workers.max:
+                reason = f"{setting.workers.max} workers cannot keep up with the work of {work:.1f}"
+                self._missed.setdefault(group.place, reason)
+            elif not spare or setting.idle_timeout_s >= self._shortest(group, setting):
+                yield self._candidate(group.place, setting)
 
     def best_effort(self) -> EndpointPlan | None:
-        """Of those that miss something, the one that waits least, then the cheapest."""
-        if not self._played:
-            return None
+        """Of what misses something, the one that waits least, then the cheapest."""
 
-        def wait(candidate: Candidate) -> tuple[float, float, str]:
+        def wait(candidate: Candidate) -> tuple[object, ...]:
             score = self._played[candidate].score(candidate.setting, self.catalog)
-            return (round(score.p95, 3), candidate.usd_per_month, str(candidate))
+            return (round(score.p95, 3), round(score.p99, 3), *candidate.order)
 
-        return self.plan(min(self._played, key=wait))
+        return self.plan(min(self._played, key=wait)) if self._played else None
 
-    def played(self) -> Iterator[tuple[str, float, float]]:
-        """Candidate, US dollars a month, p95 of the wait in seconds."""
+    def played(self, shown: EndpointPlan | None) -> Iterator[tuple[str, float, float]]:
+        """Candidate, US dollars a month, p95 of the wait in seconds; those around the shown one played for it."""
+        if shown is not None and self.request.workers == "auto":
+            for group in self.groups:
+                if (group.place.cloud, ", ".join(group.place.gpus) or None) != (shown.cloud, shown.gpu):
+                    continue
+                for setting in self._settings(group):
+                    if setting.workers.max == max(shown.workers.max, group.least) and group.least < _PLOTTED:
+                        self._candidate(group.place, setting)
         for candidate, behaviour in self._played.items():
             score = behaviour.score(candidate.setting, self.catalog)
             yield str(candidate), candidate.usd_per_month, score.p95
@@ -193,56 +221,65 @@ class _Search:
         """Why each place was not chosen."""
         yield from self.refused
         cost = float(chosen.cost.expected or 0) if chosen else 0.0
-        for place, behaviour in self.found.items():
-            taken = chosen and (place.cloud, ", ".join(place.gpus) or None) == (chosen.cloud, chosen.gpu)
-            if taken:
+        for place in self.found:
+            if chosen and (place.cloud, ", ".join(place.gpus) or None) == (chosen.cloud, chosen.gpu):
                 continue
-            least = behaviour.at_least(place, 0) + 0.01
-            mine = [c for c in self._played if c.place == place]
-            cheapest = min((c.usd_per_month for c in mine), default=least)
-            if place in self._missed and cheapest <= cost:
+            mine = [candidate.usd_per_month for candidate in self._played if candidate.place == place]
+            least = min(group.at_least for group in self.groups if group.place == place) + 0.01
+            if place in self._missed and (not chosen or min(mine, default=least) <= cost):
                 yield Refused(str(place), self._missed[place])
-            elif mine:
-                yield Refused(str(place), f"dearer: ${cheapest:,.2f} a month at the least")
             else:
-                yield Refused(str(place), f"dearer: the work alone costs ${least:,.2f} a month")
+                yield Refused(str(place), f"dearer: from ${min(mine, default=least):,.2f} a month")
 
     def _minima(self) -> Sequence[int]:
         return MINIMA if self.request.workers == "auto" else (self.request.workers.min,)
 
-    def _settings(self, place: Place) -> list[Setting]:
+    def _settings(self, group: _Group) -> list[Setting]:
+        request, catalog, place = self.request, self.catalog, group.place
+        return [
+            Setting(workers, group.timeout, scaler)
+            for scaler in scalers_of(place, group.timeout, request, catalog)
+            for workers in workers_of(place, group.least, request)
+        ]
+
+    def _candidate(self, place: Place, setting: Setting) -> Candidate:
         behaviour = self.found[place]
-        if id(behaviour) not in self._timeouts:
-            self._timeouts[id(behaviour)] = behaviour.timeouts(self.request.slo)
-        return list(settings(self.request, place, self._timeouts[id(behaviour)], self.catalog))
+        candidate = Candidate(behaviour.usd_per_month(place, setting, self.catalog), place, setting)
+        self._played[candidate] = behaviour
+        return candidate
 
-    def _candidates(self, place: Place, least: int) -> Iterator[Candidate]:
+    def _shortest(self, group: _Group, setting: Setting) -> float:
+        """The shortest idle timeout with which the SLO can be met: a longer one, or a higher maximum, lets nobody wait
+        longer. So it is sought with all workers that there may be, by halving."""
+        slo, place, scaler = self.request.slo, group.place, setting.scaler
+        if slo is None or self.request.workers != "auto":
+            return 0.0
         behaviour = self.found[place]
-        # the largest maximum first: if it is not reached, it stands for the smaller ones too
-        for setting in sorted(self._settings(place), key=lambda setting: -setting.workers.max):
-            if setting.workers.min != least or self._cannot_keep_up(behaviour, setting):
-                continue
-            cost = behaviour.usd_per_month(place, setting, self.catalog)
-            candidate = Candidate(cost, place, setting)
-            self._played[candidate] = behaviour
-            yield candidate
-
-    def _cannot_keep_up(self, behaviour: Behaviour, setting: Setting) -> str:
-        work = behaviour.workload.work_share
-        if work < 0.98 * setting.workers.max:
-            return ""
-        return f"{setting.workers.max} workers cannot keep up with the work of {work:.1f}"
-
-    def _misses(self, behaviour: Behaviour, place: Place, setting: Setting) -> str:
-        """If the most generous setting of a scaler misses the SLO, none of its settings meets it."""
-        slo = self.request.slo
-        if slo is None:
-            return ""
-        key = (id(behaviour), setting.scaler, place.most)
-        if key not in self._hopeless:
-            generous = most_generous(place, setting, max(self._minima()))
-            self._hopeless[key] = behaviour.misses(generous, slo, self.catalog)
-        return self._hopeless[key] or behaviour.misses(setting, slo, self.catalog)
+        key = (id(behaviour), place.most, scaler, group.least)
+        if key in self._enough:
+            return self._enough[key]
+        workers = workers_of(place, group.least, self.request)[0]
+        timeouts = sorted(
+            {
+                other.timeout
+                for other in self.groups
+                if other.place == place
+                and scaler in scalers_of(place, other.timeout, self.request, self.catalog)
+            }
+        )
+        low, high = 0, len(timeouts)
+        while low < high:
+            middle = (low + high) // 2
+            tried = Setting(workers, timeouts[middle], scaler)
+            reason = behaviour.misses(tried, slo, self.catalog)
+            self._candidate(place, tried)
+            if reason:
+                self._missed.setdefault(place, reason)
+                low = middle + 1
+            else:
+                high = middle
+        self._enough[key] = timeouts[low] if low < len(timeouts) else inf
+        return self._enough[key]
 
 
 def placed(request: PlanRequest, place: Place, setting: Setting) -> PlanRequest:

@@ -1,13 +1,14 @@
 """Where an endpoint could be placed, and with what: everything that a request leaves open."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from infra.catalog import Catalog, GpuClass, PriceBook, PriceMissing
 from infra.planning.money import usd_per_worker_hour
 from infra.planning.plan import Refused
 from infra.planning.policies import idle_timeout_of
 from infra.planning.request import PlanRequest
+from infra.planning.vram import vram_fit
 from infra.spec.scaling import Scaler, Workers
 
 CLOUDS = ("modal", "runpod")
@@ -54,7 +55,7 @@ def places(request: PlanRequest, catalog: Catalog, book: PriceBook) -> tuple[lis
     unpriced: PriceMissing | None = None
     for cloud in CLOUDS if request.cloud == "auto" else (request.cloud,):
         for gpus in _cards(request, catalog):
-            for count in _counts(request, gpus):
+            for count in _counts(request, gpus, catalog):
                 place = f"{cloud} {' or '.join(gpus) or 'CPU'}{f' x{count}' if count > 1 else ''}"
                 reason = _not_offered(request, cloud, gpus, count, catalog)
                 if reason:
@@ -81,30 +82,39 @@ def places(request: PlanRequest, catalog: Catalog, book: PriceBook) -> tuple[lis
     return found, refused
 
 
-def settings(
-    request: PlanRequest, place: Place, timeouts: Sequence[int], catalog: Catalog
-) -> Iterator[Setting]:
-    """All that the request leaves open at this place. Modal has no scaler to choose; RunPod's request count takes no
-    idle timeout."""
+def timeouts_of(place: Place, timeouts: Sequence[int], request: PlanRequest, catalog: Catalog) -> list[int]:
+    """Those of `timeouts` that the place allows, and its own where a scaler takes none."""
     if request.workers != "auto":
         scaler = None if place.cloud == "modal" else request.scaler
-        idle = idle_timeout_of(place.cloud, request.idle_timeout_s, scaler, catalog)
-        yield Setting(request.workers, idle, scaler)
-        return
+        return [idle_timeout_of(place.cloud, request.idle_timeout_s, scaler, catalog)]
     facts = catalog.scaler_defaults[place.cloud]
     low, high = facts["idle_timeout_range_s"]
-    allowed = [timeout for timeout in timeouts if low <= timeout <= high]
-    for least in MINIMA:
-        for most in range(max(1, least), max(least, place.most) + 1):
-            workers = Workers(min=least, max=most)
-            if place.cloud == "modal":
-                yield from (Setting(workers, timeout, None) for timeout in allowed)
-                continue
-            for delay in facts["queue_delays_to_try_s"]:
-                yield from (Setting(workers, t, Scaler.queue_delay(delay)) for t in allowed)
-            for requests in facts["request_counts_to_try"]:
-                scaler = Scaler.request_count(requests * request.concurrency)
-                yield Setting(workers, idle_timeout_of("runpod", 0, scaler, catalog), scaler)
+    own = {facts["request_count_idle_s"]} if "request_count_idle_s" in facts else set()
+    return sorted({timeout for timeout in timeouts if low <= timeout <= high} | own)
+
+
+def scalers_of(place: Place, timeout: int, request: PlanRequest, catalog: Catalog) -> list[Scaler | None]:
+    """Modal has no scaler to choose; RunPod's request count takes no idle timeout but has its own."""
+    if place.cloud == "modal":
+        return [None]
+    if request.workers != "auto":
+        return [request.scaler]
+    facts = catalog.scaler_defaults[place.cloud]
+    found: list[Scaler | None] = [Scaler.queue_delay(delay) for delay in facts["queue_delays_to_try_s"]]
+    if timeout == facts["request_count_idle_s"]:
+        found += [
+            Scaler.request_count(requests * request.concurrency)
+            for requests in facts["request_counts_to_try"]
+        ]
+    return found
+
+
+def workers_of(place: Place, least: int, request: PlanRequest) -> list[Workers]:
+    """Of all maxima the largest first."""
+    if request.workers != "auto":
+        return [request.workers]
+    most = max(least, place.most)
+    return [Workers(min=least, max=count) for count in range(most, max(1, least) - 1, -1)]
 
 
 def _cards(request: PlanRequest, catalog: Catalog) -> list[tuple[str, ...]]:
@@ -115,11 +125,13 @@ def _cards(request: PlanRequest, catalog: Catalog) -> list[tuple[str, ...]]:
     return [tuple(catalog.gpu(name).name for name in request.gpu)]
 
 
-def _counts(request: PlanRequest, gpus: tuple[str, ...]) -> tuple[int, ...]:
-    """More cards than asked for only where a language model may need them to fit."""
+def _counts(request: PlanRequest, gpus: tuple[str, ...], catalog: Catalog) -> tuple[int, ...]:
+    """More cards than asked for only where a language model needs them to fit: the fewest, and twice as many."""
     if not gpus or request.gpu != "auto" or request.llm is None or request.gpu_count > 1:
         return (request.gpu_count,)
-    return COUNTS
+    fits = (vram_fit(replace(request, gpu_count=count), catalog.gpu(gpus[0])) for count in COUNTS)
+    enough = next((place for place, fit in enumerate(fits) if fit is None or fit.fits), len(COUNTS) - 1)
+    return COUNTS[enough : enough + 2]
 
 
 def _not_offered(
