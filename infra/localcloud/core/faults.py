@@ -37,7 +37,8 @@ class Fault(BaseModel):
 
     DROP_BEFORE closes the connection before anything happened; DROP_AFTER and LOST_ANSWER let it happen first, then
     close the connection or answer 500 in place of the result. `path` is a prefix of the request's path, and
-    `target` the server: "runpod", "registry", or "modal", whose paths are "/<RPC name>".
+    `target` the server: "runpod", "runpod_s3" (network volumes), "registry", or "modal", whose paths are
+    "/<RPC name>".
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -22,9 +22,11 @@ from infra.localcloud.modal.world import Token, Urls
 from infra.localcloud.runpod.model import PodRecord
 from infra.localcloud.runpod.pods import LocalPods
 from infra.localcloud.runpod.rest import offers
+from infra.localcloud.runpod.rest.secretbook import SecretBook
 from infra.localcloud.runpod.rest.service import RestService
 from infra.localcloud.runpod.rest.stock import Stock
 from infra.localcloud.runpod.volumes import VolumeDirectories
+from infra.localcloud.runpod.volumes.s3 import Credentials, s3_site
 from infra.localcloud.runpod.workers.fleet import LocalFleet
 from infra.localcloud.runpod.workers.images import ImageStore, UnpackedImage, on_host
 from infra.localcloud.runpod.workers.reference import ALIAS, parse
@@ -98,12 +100,12 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         worker_env=_worker_environment(keys, ports),
         real_boot=boot,
     )
-    volumes = VolumeDirectories(paths.volumes)
+    volumes, secrets = VolumeDirectories(paths.volumes), SecretBook(store, clock)
     pods = LocalPods(
         clock,
         unpacked,
         volumes,
-        NoSecrets(),
+        secrets,
         store.kv("runpod.pod_ends"),
         url,
         paths.cloud,
@@ -196,16 +198,22 @@ class RegistryImages:
         return _for_modal(await self._images.resolve(reference))
 
 
-class NoSecrets:
-    """Implements `Secrets` until the account can have some."""
-
-    def secret(self, name: str) -> str | None:
-        return None
-
-
 def registry_site(cloud: Cloud) -> web.Application:
     middlewares = [loopback_only(cloud.ports["registry"]), cloud.faults.middleware("registry")]
     return registry_app(cloud.registry, middlewares)
+
+
+def volumes_site(cloud: Cloud) -> web.Application:
+    """The S3 API of network volumes."""
+
+    def data_center(volume_id: str) -> str | None:
+        volume = cloud.service.volumes.rows.find(volume_id)
+        return str(volume["dataCenter"]) if volume else None
+
+    keys = cloud.keys
+    credentials = Credentials(keys.runpod_s3_access_key_id, keys.runpod_s3_secret_access_key)
+    middlewares = [loopback_only(cloud.ports["runpod_s3"]), cloud.faults.middleware("runpod_s3")]
+    return s3_site(cloud.volumes, data_center, credentials, cloud.clock, middlewares)
 
 
 def _for_modal(image: UnpackedImage) -> Unpacked:

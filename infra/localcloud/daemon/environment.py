@@ -14,6 +14,7 @@ def variables(record: Mapping[str, Any], paths: CloudPaths, environment: Mapping
     exceptions = _no_proxy(environment)
     return {
         **_runpod(record["url"], record["runpod"]["api_key"]),
+        **_runpod_s3(record["runpod"]["s3"]),
         **_aws(record["s3"], paths),
         **_modal(record["modal"], paths),
         "NO_PROXY": exceptions,
@@ -42,6 +43,15 @@ def _runpod(url: str, api_key: str) -> dict[str, str]:
         "RUNPOD_HAPI_URL": f"{url}/hapi",
         "RUNPOD_HAPI_BASE_URL": f"{url}/hapi",
         "RUNPOD_CONSOLE_URL": url,
+    }
+
+
+def _runpod_s3(s3: Mapping[str, Any]) -> dict[str, str]:
+    """Names of our own: clients of network volumes are S3 clients, which are given these for one volume's region."""
+    return {
+        "RUNPOD_S3_ENDPOINT_URL": s3["url"],
+        "RUNPOD_S3_ACCESS_KEY_ID": s3["access_key_id"],
+        "RUNPOD_S3_SECRET_ACCESS_KEY": s3["secret_access_key"],
     }
 
 

@@ -13,6 +13,8 @@ class Keys:
     registry_password: str
     s3_access_key_id: str
     s3_secret_access_key: str
+    runpod_s3_access_key_id: str
+    runpod_s3_secret_access_key: str
     modal_token_id: str
     modal_token_secret: str
 
@@ -24,6 +26,8 @@ def load_keys(paths: CloudPaths) -> Keys:
         registry_password=secrets.token_hex(20),
         s3_access_key_id=f"LOCAL{secrets.token_hex(8).upper()}",
         s3_secret_access_key=secrets.token_hex(20),
+        runpod_s3_access_key_id=f"user_local{secrets.token_hex(11)}",
+        runpod_s3_secret_access_key=f"rps_local{secrets.token_hex(20)}",
         modal_token_id=f"ak-{secrets.token_hex(11)}",
         modal_token_secret=f"as-{secrets.token_hex(11)}",
     )

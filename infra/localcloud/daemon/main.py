@@ -143,7 +143,14 @@ def _dependents(paths: CloudPaths, store: Any) -> Any:
             else ""
         )
 
-    return {"api": endpoints, "registry": str, "s3": buckets, "modal": str, "modal_web": web_endpoints}
+    return {
+        "api": endpoints,
+        "registry": str,
+        "s3": buckets,
+        "runpod_s3": str,
+        "modal": str,
+        "modal_web": web_endpoints,
+    }
 
 
 async def _serve(
@@ -167,6 +174,7 @@ async def _serve(
         apps = {
             "api": site.api_site(cloud, stop),
             "registry": assembly.registry_site(cloud),
+            "runpod_s3": assembly.volumes_site(cloud),
             "modal_web": cloud.modal.site(),
         }
         for use, app in apps.items():

@@ -16,6 +16,7 @@ USES = {
     "api": "RunPod API",
     "registry": "image registry",
     "s3": "object storage",
+    "runpod_s3": "S3 API of RunPod's network volumes",
     "modal": "Modal API",
     "modal_web": "Modal web endpoints",
 }

@@ -25,7 +25,14 @@ def write(cloud: "Cloud") -> None:
         "pid_started": process.started(os.getpid()),
         "started_at": started_at,
         "url": cloud.url,
-        "runpod": {"api_key": keys.api_key},
+        "runpod": {
+            "api_key": keys.api_key,
+            "s3": {
+                "url": f"http://127.0.0.1:{ports['runpod_s3']}",
+                "access_key_id": keys.runpod_s3_access_key_id,
+                "secret_access_key": keys.runpod_s3_secret_access_key,
+            },
+        },
         "registry": {
             "url": f"http://{registry}",
             "host": registry,
