@@ -13,10 +13,9 @@ from components.model_secret import ModelSecret
 from components.model_volume import ModelVolume, misplaced
 from components.on_modal import deploy_on_modal
 from components.on_runpod import deploy_on_runpod
+from components.placement import placed
+from components.plans import endpoint_plan
 from components.staged_weights import StagedWeights
-from components.worker_price import usd_per_worker_hour
-from infra.catalog import load
-from infra.planning import monthly_range
 from infra.spec.declarations import (
     Auth,
     Budget,
@@ -33,7 +32,6 @@ from infra.spec.declarations import (
     Workers,
     parse,
 )
-from infra.spec.parsing import Problem
 
 
 class ModelEndpoint(pulumi.ComponentResource):
@@ -102,7 +100,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         with explained():
             self.spec = _declared(name, values)
             deployed = _DEPLOY[self.spec.cloud](self, name, self.spec, image, weights, dict(env or {}))
-            self.plan = _plan(self.spec)
+            self.plan = endpoint_plan(name, self.spec)
         self.name = name
         self.weights = weights
         self.image, self.url = deployed.image, deployed.url
@@ -128,27 +126,11 @@ def export_endpoints(*endpoints: ModelEndpoint | ModelPipeline) -> None:
 
 def _declared(name: str, values: dict[str, Any]) -> EndpointSpec:
     spec = parse(EndpointSpec, with_overrides("endpoints", name, values), subject=f"endpoint {name!r}")
-    if spec.cloud not in _DEPLOY:
-        clouds = " or ".join(f'"{cloud.value}"' for cloud in _DEPLOY)
-        message = f'found "{spec.cloud.value}". Wanted: {clouds}; this version does not place endpoints'
-        raise SpecError(f"endpoint {name!r}", [Problem("cloud", message)])
+    spec = placed(name, spec)
     problems = list(misplaced(spec.volumes, spec.cloud))
     if problems:
         raise SpecError(f"endpoint {name!r}", problems)
     return spec
-
-
-def _plan(spec: EndpointSpec) -> dict[str, Any]:
-    """What the endpoint can cost a month: the floor and the ceiling, at the dearest class it accepts."""
-    book = load().prices()
-    workers = spec.workers if isinstance(spec.workers, Workers) else Workers()
-    hourly = usd_per_worker_hour(spec, load(), book)
-    cost = monthly_range(usd_per_worker_hour=hourly, workers_min=workers.min, workers_max=workers.max)
-    return {
-        "usdPerMonth": {"floor": str(cost.floor), "ceiling": str(cost.ceiling)},
-        "priceBook": book.name,
-        "gpu": spec.gpu,
-    }
 
 
 _DEPLOY = {Cloud.RUNPOD: deploy_on_runpod, Cloud.MODAL: deploy_on_modal}

@@ -109,7 +109,7 @@ def test_what_a_cloud_cannot_do_stops_the_program_without_a_traceback(recorder: 
     ("values", "said"),
     [
         ({"cloud": "modl"}, "Nearest: modal"),
-        ({"cloud": "auto"}, '"runpod" or "modal"'),
+        ({"cloud": "auto"}, "nothing is known of its traffic"),
         ({"idle_timeout_s": 0}, "idle_timeout_s"),
         ({"gpu": None}, "neither gpu nor cpu"),
     ],
@@ -118,6 +118,18 @@ def test_a_wrong_declaration_is_explained(recorder: Recorder, values: dict[str, 
     with pytest.raises(pulumi.RunError, match="endpoint 'search'") as caught:
         run(lambda: declare(**values))
     assert said in str(caught.value)
+
+
+def test_with_traffic_the_plan_says_what_it_will_cost_and_how_long_requests_wait(recorder: Recorder) -> None:
+    from components import Traffic
+
+    plan: dict[str, Any] = {}
+    run(lambda: plan.update(declare(traffic=Traffic(requests_per_hour=40, service_s=2)).plan))
+    costs = [float(plan["usdPerMonth"][name]) for name in ("floor", "low", "expected", "high", "ceiling")]
+    assert costs == sorted(costs)
+    assert 0 < costs[2] < costs[4]
+    assert plan["basis"] == "rate (a guess)"
+    assert plan["waitP95"] > 0
 
 
 def _assert_true(value: bool) -> None:
