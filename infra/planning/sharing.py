@@ -50,9 +50,9 @@ class Sharing:
             self._add(0.0, None)
         caps = deque(self.policy.caps)
         for number, now in enumerate((*self.arrivals, inf)):
+            self._until(now)
             while caps and caps[0][0] <= now:
                 self.maximum = min(self.maximum, caps.popleft()[1])
-            self._until(now)
             if now < inf:
                 self.queue.append(number)
                 self._hand_out(now)
@@ -174,7 +174,7 @@ class Sharing:
         heappush(self.events, (now + boot.seconds, _READY, worker.number, worker.stamp))
 
     def _let_go(self, now: float) -> None:
-        spare = len(self.workers) - min(max(self._needed(), self.policy.minimum), self.maximum)
+        spare = len(self.workers) - max(min(self._needed(), self.maximum), self.policy.minimum)
         if spare <= 0:
             return
         timeout = self.policy.idle_timeout_s
