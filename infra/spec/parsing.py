@@ -11,6 +11,27 @@ from infra.spec.base import Spec
 from infra.spec.errors import PilotlightError
 from infra.spec.nearest import nearest
 
+# Names of the clouds' own settings -> ours. Those that Modal has given up are in older guides still.
+_ELSEWHERE = {
+    "container_idle_timeout": "idle_timeout_s",
+    "scaledown_window": "idle_timeout_s",
+    "idle_timeout": "idle_timeout_s",
+    "concurrency_limit": "workers.max",
+    "max_containers": "workers.max",
+    "max_workers": "workers.max",
+    "keep_warm": "workers.min",
+    "min_containers": "workers.min",
+    "min_workers": "workers.min",
+    "buffer_containers": "workers.buffer",
+    "allow_concurrent_inputs": "concurrency",
+    "max_inputs": "concurrency",
+    "enable_memory_snapshot": "fast_boot",
+    "flashboot": "fast_boot",
+    "requires_proxy_auth": "auth",
+    "timeout": "timeout_s",
+    "region": "regions",
+}
+
 S = TypeVar("S", bound=Spec)
 
 
@@ -57,6 +78,9 @@ def _message(model: type[pydantic.BaseModel], item: Any) -> str:
     kind, value, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
         name = str(item["loc"][-1])
+        here = _ELSEWHERE.get(name)
+        if here is not None and here.split(".")[0] in model.model_fields:
+            return f"no such setting: it is what a cloud calls it, today or before. Fix: {here}"
         return _with_nearest("no such setting", name, _fields_at(model, item["loc"][:-1]))
     if kind in ("enum", "literal_error"):
         names = _choices(str(context.get("expected", "")))

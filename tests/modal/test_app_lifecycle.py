@@ -107,6 +107,7 @@ async def test_tags_change_without_a_new_version(world: World) -> None:
         {"maxConcurrentInputs": 4},
         {"env": {"MODE": "fast"}},
         {"web": {"requiresProxyAuth": True}},
+        {"image": {"commands": ["true"]}},
     ],
 )
 async def test_what_reaches_the_containers_is_a_new_version(world: World, change: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from modal_proto import api_pb2
 
+from infra.modal import app_wire
 from tests.modal.world import SEARCH, World
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +129,16 @@ async def test_versions_say_what_a_rollback_would_bring_back(world: World) -> No
     assert entry is not None
     assert entry.plain["rollbackVersion"] == 2
     assert [release["version"] for release in entry.plain["history"]] == [3, 2, 1]
+
+
+def test_a_version_says_which_commit_it_came_from() -> None:
+    answer = api_pb2.AppDeploymentHistoryResponse()
+    for version, dirty in ((1, False), (2, True)):
+        item = answer.app_deployment_histories.add(version=version, tag=f"pl_{version}")
+        item.commit_info.commit_hash, item.commit_info.dirty = "a" * 40, dirty
+    answer.app_deployment_histories.add(version=3, tag="pl_2")
+    assert [release.commit for release in app_wire.history(answer)] == ["", "a" * 40 + "+", "a" * 40]
+    assert app_wire.rollback_version(answer, 3) == 1
 
 
 @pytest.mark.parametrize(
