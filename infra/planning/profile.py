@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
+from statistics import fmean
 from typing import Literal
 
 from infra.planning.trace import Requests, TraceError
@@ -115,7 +116,7 @@ class TrafficProfile:
         )
 
     def as_traffic(self, points: int = 9) -> Traffic:
-        """Gap quantiles by hour of the day in UTC (`points` a row, from the least to the longest), with the
+        """Gap quantiles by hour of the day in UTC (`points` a row), with the
         quantiles of the seconds served beside them."""
         rows: list[list[float]] = []
         by_hour: list[list[float]] = [[] for _ in range(24)]
@@ -142,7 +143,12 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _quantiles(ordered: Sequence[float], points: int) -> list[float]:
-    return [round(quantile(ordered, point / (points - 1)), 6) for point in range(points)]
+    """Evenly spaced, with a last point that keeps the mean of the longest: the very longest would draw it out."""
+    values = [quantile(ordered, point / (points - 1)) for point in range(points)]
+    longest = ordered[int(len(ordered) * (points - 2) / (points - 1)) :]
+    if points > 2 and longest:
+        values[-1] = max(values[-2], 2 * fmean(longest) - values[-2])
+    return [round(value, 6) for value in values]
 
 
 def _pick(values: Sequence[float] | None, chosen: Sequence[int]) -> Sequence[float] | None:

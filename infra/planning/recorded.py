@@ -74,7 +74,7 @@ class Recorded(Spec):
                 found[name] = getattr(self, name)
         if "scaler" not in given and self.scaler is not None:
             found["scaler"] = self.scaler
-        return spec.model_copy(update=found)
+        return spec.model_copy(update={**found, "placed": sorted(found)})
 
 
 @dataclass(frozen=True)
