@@ -11,6 +11,7 @@ from aiohttp import web
 
 from infra.spec.errors import PilotlightError
 
+from . import podview
 from .assembly import Cloud
 from .guard import Handler
 from .modalview import apps
@@ -89,6 +90,8 @@ def snapshot(cloud: Cloud) -> dict[str, Any]:
             "apps": [asdict(app) for app in apps(cloud.modal.world)],
         },
         "endpoints": [asdict(endpoint) for endpoint in endpoints(cloud)],
+        "pods": [asdict(pod) for pod in podview.pods(cloud)],
+        "volumes": [asdict(volume) for volume in podview.volumes(cloud)],
         "settings": cloud.settings.model_dump(mode="json", exclude_defaults=True),
     }
 

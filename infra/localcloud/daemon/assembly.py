@@ -6,6 +6,7 @@ import random
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -87,6 +88,7 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
     url = f"http://127.0.0.1:{ports['api']}"
     unpacked = ImageStore(registry, paths.cloud / "images", hosts)
     boot = runpod_boot(random.Random())
+    volumes, secrets = VolumeDirectories(paths.volumes), SecretBook(store, clock)
     fleet = LocalFleet(
         clock,
         unpacked,
@@ -98,9 +100,11 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         keys.api_key,
         faults=faults,
         worker_env=_worker_environment(keys, ports),
+        secrets=secrets,
+        volumes=volumes,
+        volume_place=lambda volume_id: _data_center(service, volume_id),
         real_boot=boot,
     )
-    volumes, secrets = VolumeDirectories(paths.volumes), SecretBook(store, clock)
     pods = LocalPods(
         clock,
         unpacked,
@@ -206,14 +210,16 @@ def registry_site(cloud: Cloud) -> web.Application:
 def volumes_site(cloud: Cloud) -> web.Application:
     """The S3 API of network volumes."""
 
-    def data_center(volume_id: str) -> str | None:
-        volume = cloud.service.volumes.rows.find(volume_id)
-        return str(volume["dataCenter"]) if volume else None
-
     keys = cloud.keys
     credentials = Credentials(keys.runpod_s3_access_key_id, keys.runpod_s3_secret_access_key)
     middlewares = [loopback_only(cloud.ports["runpod_s3"]), cloud.faults.middleware("runpod_s3")]
-    return s3_site(cloud.volumes, data_center, credentials, cloud.clock, middlewares)
+    return s3_site(cloud.volumes, partial(_data_center, cloud.service), credentials, cloud.clock, middlewares)
+
+
+def _data_center(service: RestService, volume_id: str) -> str | None:
+    """Where the network volume is."""
+    volume = service.volumes.rows.find(volume_id)
+    return str(volume["dataCenter"]) if volume else None
 
 
 def _for_modal(image: UnpackedImage) -> Unpacked:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from . import podview
 from .assembly import Cloud
 
 
@@ -61,8 +62,9 @@ def endpoints(cloud: Cloud) -> list[EndpointRow]:
 
 
 def total_usd(cloud: Cloud) -> str:
-    """All endpoints that ever were."""
-    return money(sum((spend.usd for spend in cloud.meter.spend().values()), Decimal(0)))
+    """All that ever was: endpoints, pods, volumes, Modal's containers."""
+    workers = sum((spend.usd for spend in cloud.meter.spend().values()), Decimal(0))
+    return money(workers + podview.total_usd(cloud))
 
 
 def money(usd: Decimal) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from . import modalview, overview
+from . import modalview, overview, podview
 from .assembly import Cloud
 from .guard import Handler
 from .process import peer_owner
@@ -115,6 +115,8 @@ class _Page:
             "url": cloud.url,
             "project": cloud.paths.root.name,
             "endpoints": overview.endpoints(cloud),
+            "pods": podview.pods(cloud),
+            "volumes": podview.volumes(cloud),
             "apps": modalview.apps(cloud.modal.world),
             "total_usd": overview.total_usd(cloud),
             "storage_ok": cloud.objectstore.healthy.is_set(),

@@ -20,6 +20,16 @@ def text(found: Mapping[str, Any]) -> str:
         lines.append(f"settings     {json.dumps(found['settings'])}")
     for endpoint in found["endpoints"]:
         lines += ["", *_endpoint(endpoint)]
+    for pod in found["pods"]:
+        lines += ["", *_pod(pod)]
+    for volume in found["volumes"]:
+        size = f"{volume['size_gb']} GB in {volume['data_center']}"
+        lines += [
+            "",
+            f"volume {volume['name']} ({volume['id']})",
+            f"  {size}, ${volume['usd']}",
+            f"  {volume['path']}",
+        ]
     for app in found["modal"]["apps"]:
         lines += ["", *_app(app)]
     return "\n".join(lines)
@@ -40,6 +50,18 @@ def _endpoint(endpoint: Mapping[str, Any]) -> list[str]:
             f"    {worker['id']}  {worker['status']}{reason}  {worker['hardware']}  up {_duration(worker['uptime_s'])}"
         )
     return lines
+
+
+def _pod(pod: Mapping[str, Any]) -> list[str]:
+    reason = f": {pod['reason']}" if pod["reason"] else ""
+    return [
+        f"pod {pod['name']} ({pod['id']})",
+        f"  image    {pod['image']}",
+        f"  status   {pod['status']}{reason}",
+        f"  machine  {pod['hardware']} in {pod['data_center']}",
+        f"  cost     ${pod['usd']}",
+        *(f"  port     {declared} at {address}" for declared, address in pod["ports"].items()),
+    ]
 
 
 def _app(app: Mapping[str, Any]) -> list[str]:

@@ -55,7 +55,7 @@ def endpoint(running: Checkout) -> dict[str, Any]:
     return running.create_endpoint(name="echo", image=push_image(running))
 
 
-def push_image(checkout: Checkout) -> str:
+def push_image(checkout: Checkout, source: str = WORKER) -> str:
     """The worker as an image, by plain HTTP; returns the port-free reference that goes into state."""
     registry = checkout.record["registry"]
     credentials = base64.b64encode(f"{registry['user']}:{registry['password']}".encode()).decode()
@@ -73,8 +73,8 @@ def push_image(checkout: Checkout) -> str:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         entry = tarfile.TarInfo("app/rp_handler.py")
-        entry.size = len(WORKER)
-        archive.addfile(entry, io.BytesIO(WORKER.encode()))
+        entry.size = len(source)
+        archive.addfile(entry, io.BytesIO(source.encode()))
     config = {
         "os": "linux",
         "architecture": ARCHITECTURE,
