@@ -200,3 +200,15 @@ async def test_a_cluster_is_billed_as_one(cloud: Cloud) -> None:
     assert [record["clusterId"] for record in listed["records"]] == [cluster["id"]]
     assert listed["metadata"]["totals"]["gpuAmount"] == pytest.approx(16 * 4.59)
     assert (await bill(cloud, "", "/v2/billing/pods"))["records"] == []
+
+
+async def test_times_are_written_with_four_digits_of_year(cloud: Cloud) -> None:
+    listed = await bill(cloud, "startTime=0878-02-06T00:00:00Z&bucketSize=year")
+    assert listed["metadata"]["query"]["startTime"] == "0878-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("last", ["9" * 19, "9" * 300])
+async def test_a_number_that_no_calendar_holds(cloud: Cloud, last: str) -> None:
+    for size in ("hour", "year"):
+        status, problem = await cloud.call("GET", f"/v2/billing?lastN={last}&bucketSize={size}")
+        assert (status, problem["detail"]) == (400, "the billing window is out of range")

@@ -90,8 +90,9 @@ async def test_data_centers_and_their_filters(cloud: Cloud) -> None:
     assert await ids("regions=OCEANIA,ASIA") == {"OC-AU-1", "AP-JP-1"}
     assert "EU-RO-1" in await ids("networkVolumeTypes=STANDARD&regions=EUROPE")
     assert "EU-SE-1" not in await ids("networkVolumeTypes=STANDARD&regions=EUROPE")
-    assert await ids("compliance=GDPR") == await ids("globalNetwork=true") == set()
-    assert await ids("globalNetwork=false") == await ids("")
+    assert await ids("compliance=GDPR") == set()
+    assert await ids("globalNetwork=true") == await ids("networkVolumeTypes=HIGH_PERFORMANCE") == {"US-KS-2"}
+    assert await ids("globalNetwork=false") == await ids("") - {"US-KS-2"}
     _, center = await cloud.call("GET", f"{CENTERS}/EU-RO-1?include=GPU_AVAILABILITY,CPU_AVAILABILITY")
     assert {"id": "NVIDIA L4", "name": "L4", "availability": "HIGH"} in center["gpuAvailability"]
     assert "cpu5c" in {cpu["id"] for cpu in center["cpuAvailability"]}

@@ -138,7 +138,8 @@ async def test_a_pod_that_does_not_fit(cloud: Cloud, body: Any, errors: list[str
         (POD | {"templateId": "none"}, 404, "template 'none' not found"),
         (POD | {"image": ""}, 400, "image must not be empty"),
         (POD | {"ports": ["80"]}, 400, "ports: '80' is not port/protocol"),
-        (POD | {"globalNetworking": True}, 400, "no data center here offers global networking"),
+        (POD | {"globalNetworking": True, "dataCenterIds": ["EU-RO-1"]}, 400, "globalNetworking: only offered in US-KS-2"),
+        (CPU_POD | {"globalNetworking": True}, 400, "globalNetworking: an NVIDIA GPU is required"),
         (POD | {"mounts": {"persistent": {"size": 10, "path": "/w"}, "network": []}}, 400, "mutually exclusive"),
         (POD | {"mounts": {"persistent": {"size": 10, "path": "w"}}}, 400, "'w' is not an absolute path"),
         (POD | {"mounts": {"network": [{"volumeId": "v", "path": "/w"}]}}, 400, "network volume 'v' does not exist"),
@@ -278,3 +279,14 @@ async def test_logs_stream_and_resume(cloud: Cloud) -> None:
     assert [line for _, line in await lines("?source=container&tail=2")] == ["one", "two"]
     assert (await cloud.call("GET", f"{PATH}/none/logs"))[0] == 404
     assert (await cloud.call("GET", f"{PATH}/{id}/logs?tail=5001"))[0] == 422
+
+
+async def test_global_networking_is_where_it_is_offered(cloud: Cloud) -> None:
+    made = await pod(cloud, globalNetworking=True)
+    assert made["dataCenterId"] == "US-KS-2"
+    assert made["globalNetworking"]["internalDns"] == f"{made['id']}.runpod.internal"
+    _, off = await cloud.call("PATCH", f"{PATH}/{made['id']}", {"globalNetworking": False})
+    assert off["globalNetworking"] == {"enabled": False}
+    other = await pod(cloud, dataCenterIds=["EU-RO-1"])
+    status, problem = await cloud.call("PATCH", f"{PATH}/{other['id']}", {"globalNetworking": True})
+    assert (status, problem["detail"]) == (400, "globalNetworking: only offered in US-KS-2")

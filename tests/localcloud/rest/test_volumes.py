@@ -82,7 +82,9 @@ async def test_a_place_without_such_volumes_is_refused_with_those_that_have(
     status, problem = await cloud.call("POST", PATH, VOLUME | change)
     assert status == 400
     assert "network volumes; valid data centers are " in problem["detail"]
-    assert ("EU-RO-1" in problem["detail"].split(";")[1]) == ("type" not in change)
+    valid = problem["detail"].split("valid data centers are ")[1].split(", ")
+    assert ("EU-RO-1" in valid) == ("type" not in change)
+    assert "US-KS-2" in valid
 
 
 async def test_an_endpoint_must_be_where_its_volume_is(cloud: Cloud) -> None:

@@ -147,7 +147,7 @@ class CatalogHandlers:
             "id": center.id,
             "name": center.id,
             "region": center.region,
-            "globalNetwork": False,
+            "globalNetwork": center.id in self._offers.global_networks,
             "networkVolumeTypes": list(self._offers.volume_types.get(center.id, ())),
             "compliance": [],
         }

@@ -131,7 +131,7 @@ def _resume_point(request: web.Request, since: float | None) -> tuple[tuple[floa
     The time alone bounds what is fetched: an id's time is rounded down, so comparing pairs would repeat or lose a line.
     """
     last_id = request.headers.get("Last-Event-ID")
-    if not last_id:
+    if last_id is None:
         return (None if since is None else (since, -1)), -1
     moment, _, seq = last_id.partition("/")
     try:

@@ -29,6 +29,7 @@ class Offers:
     pod_usd_per_vcpu_second: Decimal
     usd_per_gb_second: dict[str, Decimal]  # "volume", "volume_over_1tb", "container_disk"
     volume_types: dict[str, tuple[str, ...]]  # data center -> tiers; one without volumes is absent
+    global_networks: tuple[str, ...]  # data centers
 
     def pod_rates(
         self, gpu_type_id: str | None, gpu_count: int, vcpu: int, disk_gb: int
@@ -39,12 +40,16 @@ class Offers:
             return rates | {"cpu": self.pod_usd_per_vcpu_second * vcpu}
         return rates | {"gpu": (self.gpus[gpu_type_id].pod_usd_per_second or Decimal(0)) * gpu_count}
 
-    def volume_rates(self, size_gb: int) -> dict[str, Decimal]:
-        """USD per second of a network volume: the first 1000 GB at one price, the rest at another."""
+    def volume_rates(self, size_gb: int, tier: str = "STANDARD") -> dict[str, Decimal]:
+        """USD per second of a network volume: the first 1000 GB at one price, the rest at another.
+
+        The price book has no price of its own for the high-performance tier.
+        """
         first = min(size_gb, 1000)
         rest = size_gb - first
         price = self.usd_per_gb_second
-        return {"standard": price["volume"] * first + price["volume_over_1tb"] * rest}
+        component = "standard" if tier == "STANDARD" else "highPerformance"
+        return {component: price["volume"] * first + price["volume_over_1tb"] * rest}
 
     def pool_of(self, gpu_type_id: str) -> str | None:
         return self.gpus[gpu_type_id].pool
@@ -58,6 +63,8 @@ class Offers:
 
 
 MAX_GPUS = 8  # per pod: the largest machines that docs.runpod.io lists (2026-08)
+# The one data center that REST v2's description (2026-08) shows with high-performance volumes and global networking.
+_FULL = ("US-KS-2",)
 _SECONDS_PER_MONTH = 730 * 3600
 
 
@@ -90,7 +97,12 @@ def load() -> Offers:
             kind: prices.usd_per_gib_month("runpod", kind) / _SECONDS_PER_MONTH
             for kind in ("volume", "volume_over_1tb", "container_disk")
         },
-        volume_types={id: ("STANDARD",) for id, center in facts.data_centers.items() if center.s3},
+        volume_types={
+            id: ("STANDARD", "HIGH_PERFORMANCE") if id in _FULL else ("STANDARD",)
+            for id, center in facts.data_centers.items()
+            if center.s3
+        },
+        global_networks=_FULL,
     )
 
 

@@ -77,9 +77,9 @@ class PodBook:
             body = self._service.templates.applied(body, serverless=False)
             self._service.registries.check(body)
             new = old | container_of(old, body)
-            new |= {name: body[name] for name in ("name", "locked") if name in body}
+            new |= {name: body[name] for name in ("name", "locked", "globalNetworking") if name in body}
             if body.get("globalNetworking"):
-                raise _no_global_network()
+                self._check_global_network(old, [old["dataCenterId"]])
             if "mounts" in body:
                 new["mounts"] = changed_mounts(old["mounts"], body["mounts"])
             if new == old:
@@ -126,8 +126,6 @@ class PodBook:
         service = self._service
         if ("gpu" in body) == ("cpu" in body):
             raise bad_request("exactly one of gpu or cpu must be specified")
-        if body.get("globalNetworking"):
-            raise _no_global_network()
         compute = (
             {"gpu": gpu_of(body, service.offers)}
             if "gpu" in body
@@ -144,6 +142,7 @@ class PodBook:
             "dataCenterId": self._place(body, mounts),
             "template": None,
             "locked": False,
+            "globalNetworking": body.get("globalNetworking", False),
             "injected": self._injected(body),
             "running": True,
             "version": 1,
@@ -192,6 +191,8 @@ class PodBook:
                     "which is not among dataCenterIds"
                 )
             wanted = [volume["dataCenter"]]
+        if body.get("globalNetworking"):
+            wanted = self._check_global_network(body, wanted)
         if body.get("cloud") == "COMMUNITY":
             raise bad_request(NO_CAPACITY)
         return self._check_capacity(_type_of(body), wanted)
@@ -202,6 +203,16 @@ class PodBook:
         if place is None or struck:
             raise bad_request(NO_CAPACITY)
         return place
+
+    def _check_global_network(self, pod: dict[str, Any], places: list[str]) -> list[str]:
+        """Those of the data centers that have one. Raises Problem 400."""
+        if "gpu" not in pod or pod["gpu"]["id"].startswith("AMD"):
+            raise bad_request("globalNetworking: an NVIDIA GPU is required")
+        found = [place for place in places if place in self._service.offers.global_networks]
+        if not found:
+            known = ", ".join(self._service.offers.global_networks)
+            raise bad_request(f"globalNetworking: only offered in {known}")
+        return found
 
     def _injected(self, body: dict[str, Any]) -> dict[str, str]:
         """What the provisioner puts into the environment besides the user's own."""
@@ -238,7 +249,3 @@ _PAST = {"stop": "stopped", "restart": "restarted"}
 
 def _type_of(pod: dict[str, Any]) -> str:
     return str(pod["gpu"]["id"] if "gpu" in pod else pod["cpu"]["id"])
-
-
-def _no_global_network() -> Problem:
-    return bad_request("globalNetworking: no data center here offers global networking")

@@ -30,7 +30,7 @@ def pod_view(pod: dict[str, Any], live: PodView, rates: dict[str, Decimal], cloc
         "cudaVersion": None,
         "ssh": {"proxy": None, "direct": _ssh(live)},
         "cost": 0.0 if stopped else float(round(sum(rates.values(), Decimal(0)) * 3600, 6)),
-        "globalNetworking": {"enabled": False},
+        "globalNetworking": _global_network(pod),
         "runtime": _runtime(pod, live, clock.now()) if live.status is PodStatus.RUNNING else None,
         "createdAt": timestamp(pod["createdAt"]),
         "startedAt": None if live.started_at is None else timestamp(live.started_at),
@@ -58,6 +58,13 @@ def pod_record(pod: dict[str, Any]) -> PodRecord:
         network_volume=(network[0]["volumeId"], network[0]["path"]) if network else None,
         registry=pod["registry"],
     )
+
+
+def _global_network(pod: dict[str, Any]) -> dict[str, Any]:
+    if not pod["globalNetworking"]:
+        return {"enabled": False}
+    # All pods are on one machine, whose own address reaches them.
+    return {"enabled": True, "ip": "127.0.0.1", "internalDns": f"{pod['id']}.runpod.internal"}
 
 
 def _runtime(pod: dict[str, Any], live: PodView, now: float) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def whole(request: web.Request, parameter: str, minimum: int, maximum: int | Non
     value = request.query.get(parameter)
     if value is None:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+    if not re.fullmatch(r"-?[0-9]{1,300}", value):
         raise invalid([f"{parameter}: got string, want integer"])
     if int(value) < minimum:
         raise invalid([f"{parameter}: minimum: got {value}, want {minimum}"])

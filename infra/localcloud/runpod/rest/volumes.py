@@ -1,5 +1,6 @@
 """/v2/network-volumes: storage that stays, in one data center."""
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -46,7 +47,7 @@ class NetworkVolumes:
             }
         )
         self._make_files(volume["id"])
-        self._service.ledger.open("volume", volume["id"], self._service.offers.volume_rates(volume["size"]))
+        self._service.ledger.open("volume", volume["id"], self._rates(volume))
         return volume
 
     def update(self, volume_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class NetworkVolumes:
             )
         self.rows.save(new)
         if new["size"] != old["size"]:
-            self._service.ledger.open("volume", volume_id, self._service.offers.volume_rates(new["size"]))
+            self._service.ledger.open("volume", volume_id, self._rates(new))
         return new
 
     def delete(self, volume_id: str) -> None:
@@ -102,6 +103,9 @@ class NetworkVolumes:
                 f"data center '{data_center}' does not support {kind} network volumes; "
                 f"valid data centers are {valid}"
             )
+
+    def _rates(self, volume: dict[str, Any]) -> dict[str, Decimal]:
+        return self._service.offers.volume_rates(volume["size"], volume["type"])
 
     def _make_files(self, volume_id: str) -> None:
         if self._files is None:
