@@ -51,6 +51,12 @@ class Settings(BaseModel):
     faults: dict[str, Fault] = Field(default_factory=dict)
     stock: dict[str, dict[str, StockLevel]] = Field(default_factory=dict)
     retired: Retired = Field(default_factory=Retired)
+    flashboot_hit_rate: float = Field(
+        default=1.0, ge=0, le=1, description="share of FlashBoot starts that find the worker's state kept"
+    )
+    account_workers: PositiveInt | None = Field(
+        default=None, description="serverless workers that the account may have at once; unset: any number"
+    )
 
     _path: Path | None = PrivateAttr(default=None)
     _listeners: list[Callable[[], None]] = PrivateAttr(default_factory=list)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -63,44 +63,31 @@ class ProcessLauncher:
         log: Sink,
         errors: Sink | None = None,
     ) -> Running:
+        return Process(argv, cwd, env, log, errors, self._clock, self.guardian)
+
+    @property
+    def guardian(self) -> "Guardian":
+        """One that lives."""
         if self._guardian is None or not self._guardian.alive:
             self._guardian = Guardian()
-        return Process(argv, cwd, env, log, errors, self._clock, self._guardian)
+        return self._guardian
 
     def close(self) -> None:
         if self._guardian is not None:
             self._guardian.close()
 
 
-class Process:
-    """One worker process and its group, with its output read into a log."""
+class Watched:
+    """A process that leads its group, with its output read into a log. Subclasses start and reap it."""
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        cwd: Path,
-        env: Mapping[str, str],
-        log: Sink,
-        errors: Sink | None,
-        clock: Clock,
-        guardian: "Guardian",
-    ) -> None:
+    def __init__(self, log: Sink, errors: Sink | None, clock: Clock, guardian: "Guardian") -> None:
         self._clock, self._guardian = clock, guardian
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = self._loop.create_future()
         self._sinks: dict[int, Sink] = {}
         write_ends = [self._pipe(sink) for sink in (log, errors) if sink is not None]
         try:
-            self._popen = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=write_ends[0],
-                stderr=write_ends[-1],
-                start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),
-            )
+            self.pid = self._start(write_ends[0], write_ends[-1])
         except (OSError, subprocess.SubprocessError) as error:
             for read_end in self._sinks:
                 os.close(read_end)
@@ -108,7 +95,6 @@ class Process:
         finally:
             for write_end in write_ends:
                 os.close(write_end)
-        self.pid = self._popen.pid
         guardian.watch(self.pid)
         for read_end in self._sinks:
             os.set_blocking(read_end, False)
@@ -116,6 +102,14 @@ class Process:
         # Waiting for the end of the output instead would hang: a forked heartbeat outlives a crash and holds the pipe.
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._reap)
+
+    def _start(self, output: int, errors: int) -> int:
+        """Its pid. The descriptors are those that it writes to."""
+        raise NotImplementedError
+
+    def _collect(self) -> int:
+        """The exit code of the process, which has ended and was not reaped yet."""
+        raise NotImplementedError
 
     def interrupt(self) -> None:
         if not self.exited.done():
@@ -152,7 +146,7 @@ class Process:
         os.close(self._pidfd)
         # The group first, while the unreaped leader still holds its number: it cannot be anybody else's.
         self._kill_group()
-        code = self._popen.wait()
+        code = self._collect()
         self._guardian.forget(self.pid)
         for read_end in self._sinks:
             while self._read(read_end):
@@ -164,6 +158,39 @@ class Process:
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+class Process(Watched):
+    """One that this process starts by itself."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Sink,
+        errors: Sink | None,
+        clock: Clock,
+        guardian: "Guardian",
+    ) -> None:
+        self._argv, self._cwd, self._env = list(argv), cwd, dict(env)
+        super().__init__(log, errors, clock, guardian)
+
+    def _start(self, output: int, errors: int) -> int:
+        self._popen = subprocess.Popen(
+            self._argv,
+            cwd=self._cwd,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+            preexec_fn=die_with(os.getpid()),
+        )
+        return self._popen.pid
+
+    def _collect(self) -> int:
+        return self._popen.wait()
 
 
 class Guardian:
@@ -224,7 +251,9 @@ def sweep(homes: Path, variable: str = "HOME") -> list[int]:
     return killed
 
 
-def _die_with(parent: int):  # type: ignore[no-untyped-def]
+def die_with(parent: int) -> Callable[[], None]:
+    """For `preexec_fn`: the child is killed when this process is gone."""
+
     def prepare() -> None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

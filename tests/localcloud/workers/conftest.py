@@ -17,6 +17,7 @@ from aiohttp import web
 
 from infra.localcloud.core.clock import Clock, ManualClock, RealClock
 from infra.localcloud.core.faults import Faults
+from infra.localcloud.core.settings import Settings
 from infra.localcloud.core.store import Store
 from infra.localcloud.runpod.model import EndpointRecord, ScalerType, Usage, WorkerView
 from infra.localcloud.runpod.workers import LocalFleet
@@ -67,10 +68,8 @@ class OneImage:
         return self.image
 
 
-@dataclass(frozen=True)
-class PlainSettings:
-    rate_limit: bool = False
-    cold_start: Literal["instant", "real"] = "instant"
+def settings(**values: Any) -> Settings:
+    return Settings.model_validate({"rate_limit": False, **values})
 
 
 @dataclass
@@ -147,6 +146,7 @@ class Cloud:
     faults: Faults
     stage: Stage
     record: EndpointRecord = RECORD
+    settings: Settings = field(default_factory=Settings)
 
     async def apply(self, **changes: Any) -> EndpointRecord:
         self.record = replace(self.record, **changes)
@@ -271,8 +271,11 @@ async def serve_fleet(
     cold_start: Literal["instant", "real"] = "instant",
     launcher: Any = None,
     rate_limit: bool = False,
+    set_: dict[str, Any] | None = None,
+    **more: Any,
 ) -> AsyncIterator[Cloud]:
     meter, stage = NoMeter(), Stage()
+    live = settings(rate_limit=rate_limit, cold_start=cold_start, **(set_ or {}))
     faults = Faults(clock)
     store = Store(directory / "state.db")
     server = socket.create_server(("127.0.0.1", 0))
@@ -283,13 +286,14 @@ async def serve_fleet(
         meter,
         store,
         url,
-        PlainSettings(rate_limit, cold_start),
+        live,
         directory / "cloud",
         API_KEY,
         faults=faults,
         launcher=stage if launcher == "stage" else launcher,
         real_boot=lambda record: 40.0,
         worker_env={"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local-secret"},
+        **more,
     )
     app = web.Application()
     app.add_routes(fleet.routes())
@@ -298,7 +302,7 @@ async def serve_fleet(
     await web.SockSite(runner, server).start()
     async with aiohttp.ClientSession() as session:
         try:
-            yield Cloud(fleet, url, session, clock, store, meter, images, faults, stage)
+            yield Cloud(fleet, url, session, clock, store, meter, images, faults, stage, settings=live)
         finally:
             await fleet.close()
             await runner.cleanup()
@@ -336,10 +340,10 @@ def serve() -> Callable[..., AbstractAsyncContextManager[Cloud]]:
 def real(tmp_path: Path) -> Callable[[str, Callable[[Cloud], Awaitable[None]]], None]:
     """Runs an async test on the real clock with the official worker around a handler source."""
 
-    def run(source: str, test: Callable[[Cloud], Awaitable[None]]) -> None:
+    def run(source: str, test: Callable[[Cloud], Awaitable[None]], **options: Any) -> None:
         async def main() -> None:
             images = OneImage(handler_image(tmp_path, source))
-            async with serve_fleet(tmp_path, RealClock(), images) as cloud:
+            async with serve_fleet(tmp_path, RealClock(), images, **options) as cloud:
                 await asyncio.wait_for(test(cloud), 2 * PATIENCE_S)
 
         asyncio.run(main())

@@ -64,6 +64,7 @@ class Health:
                 self._crew.ready(worker, f"GET {path} answers 200")
             self._crew.recovered(worker)
             self._changed()
+            self._crew.adjust()
         elif worker.phase is Phase.READY:
             self._crew.ailing(worker, complaint)
         else:

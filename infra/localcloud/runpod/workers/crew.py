@@ -16,6 +16,7 @@ from infra.localcloud.runpod.workers import recruit
 from infra.localcloud.runpod.workers.billing import bill, usage
 from infra.localcloud.runpod.workers.env import INIT_TIMEOUT_S
 from infra.localcloud.runpod.workers.logs import last_words
+from infra.localcloud.runpod.workers.placement import Place
 from infra.localcloud.runpod.workers.platform import Platform
 from infra.localcloud.runpod.workers.recruit import new_worker
 from infra.localcloud.runpod.workers.scaler import Load, look_again_s, surplus, wanted
@@ -103,7 +104,7 @@ class Crew:
         self._wake_in(wake)
 
     def ready(self, worker: Worker, how: str = "asked for its first job") -> None:
-        """The worker takes work from now on."""
+        """The worker takes work from now on: give it some, then `adjust`, or work that waits asks for one more."""
         if worker.phase is not Phase.STARTING:
             return
         worker.phase, worker.was_ready = Phase.READY, True
@@ -112,7 +113,6 @@ class Crew:
             worker.deadline.cancel()
         self.sick = None
         worker.log.system(f"ready: {how}", self._platform.clock.now())
-        self.adjust()
 
     def ailing(self, worker: Worker, reason: str) -> None:
         """It failed a health check: it gets no work, another may take its place, and it has a while to recover."""
@@ -133,7 +133,6 @@ class Crew:
             worker.deadline.cancel()
         worker.log.system("healthy again", self._platform.clock.now())
         self.rested(worker)
-        self.adjust()
 
     def job_done(self, worker: Worker) -> None:
         """The worker gave a result, so it works: crashes before that are forgotten."""
@@ -243,19 +242,21 @@ class Crew:
             return
         if worker.deadline is not None:
             worker.deadline.cancel()
-        reason = self._platform.faults.no_capacity(self.record)
-        if not reason:
+        place = self._platform.faults.no_capacity(self.record) or self._platform.place(self.record)
+        if isinstance(place, Place):
             worker.phase, worker.reason = Phase.STARTING, ""
-            self._spawn_task(self._start(worker))
+            worker.gpu_type_id, worker.data_center_id = place.gpu_type_id, place.data_center_id
+            self._spawn_task(self._start(worker, place))
             return
+        reason = place
         if reason != worker.reason:
             worker.log.system(reason, self._platform.clock.now())
         worker.reason = reason
         worker.deadline = self._platform.timers.after(THROTTLED_S, partial(self._ask_capacity, worker))
 
-    async def _start(self, worker: Worker) -> None:
+    async def _start(self, worker: Worker, place: Place) -> None:
         try:
-            started = await recruit.start(worker, self._platform)
+            started = await recruit.start(worker, place, self._platform)
         except recruit.CannotStart as error:
             self._failed(worker, str(error))
             return

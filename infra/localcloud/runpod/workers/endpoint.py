@@ -124,6 +124,7 @@ class Endpoint:
         expiry = self._platform.timers.after(hold, lambda: worker.release_take([]))
         worker.take = TakePoll(count, answer, expiry)
         self._feed()
+        self.crew.adjust()
         return await answer
 
     async def stops(self, worker: Worker) -> list[str]:

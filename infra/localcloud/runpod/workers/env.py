@@ -29,12 +29,15 @@ BASE = {
 
 
 def worker_environment(
-    worker: Worker, image_env: Mapping[str, str], defaults: Mapping[str, str], base_url: str
+    worker: Worker,
+    own: Mapping[str, str],
+    defaults: Mapping[str, str],
+    base_url: str,
+    volume_id: str | None = None,
 ) -> dict[str, str]:
-    """`defaults` come from the daemon (object store, weights cache); its AWS_ variables are left out when the image or
+    """`own` is the image's and the endpoint's, secrets put in. `defaults` come from the daemon (object store, weights cache); its AWS_ variables are left out when the image or
     the endpoint names any of their own."""
     record = worker.record
-    own = {**image_env, **record.env}
     names_storage = any(name.startswith("AWS_") for name in own)
     offered = {
         name: value for name, value in defaults.items() if not (names_storage and name.startswith("AWS_"))
@@ -47,6 +50,7 @@ def worker_environment(
         "HOME": str(worker.home),
         "TMPDIR": str(temporary),
         **_platform(worker, record),
+        **({} if volume_id is None else {"RUNPOD_VOLUME_ID": volume_id}),
         **(_queue(worker, record, base_url) if worker.ports is None else _server(worker.ports)),
     }
 

@@ -1,8 +1,10 @@
 """RunPod's data plane on this machine: every endpoint's queue and workers, behind the `Fleet` seam."""
 
 import asyncio
+import random
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,14 +18,24 @@ from infra.localcloud.runpod.balancer import BalancedEndpoint, Proxy
 from infra.localcloud.runpod.jobs.api import JobApi
 from infra.localcloud.runpod.jobs.limits import RateLimits
 from infra.localcloud.runpod.jobs.webhook import Webhooks
-from infra.localcloud.runpod.model import EndpointRecord, JobCounts, LogLine, Meter, Usage, WorkerView
+from infra.localcloud.runpod.model import (
+    EndpointRecord,
+    JobCounts,
+    LogLine,
+    Meter,
+    Secrets,
+    Usage,
+    Volumes,
+    WorkerView,
+)
 from infra.localcloud.runpod.workers import billing
 from infra.localcloud.runpod.workers.crew import Crew
 from infra.localcloud.runpod.workers.endpoint import Endpoint
 from infra.localcloud.runpod.workers.env import make_private
+from infra.localcloud.runpod.workers.flashboot import FlashBoot
 from infra.localcloud.runpod.workers.journal import Journal, KeyValues
 from infra.localcloud.runpod.workers.logs import prune
-from infra.localcloud.runpod.workers.placement import data_center, gpu_type
+from infra.localcloud.runpod.workers.placement import Place, find
 from infra.localcloud.runpod.workers.platform import Images, Platform, WorkerFaults
 from infra.localcloud.runpod.workers.protocol import WorkerProtocol
 from infra.localcloud.runpod.workers.worker import Worker
@@ -38,6 +50,19 @@ class Settings(Protocol):
 
     @property
     def cold_start(self) -> Literal["instant", "real"]: ...
+
+    @property
+    def flashboot_hit_rate(self) -> float: ...
+
+    @property
+    def account_workers(self) -> int | None: ...
+
+    def stock_of(self, data_center: str, *names: str | None) -> str: ...
+
+
+class NoSecrets:
+    def secret(self, name: str) -> str | None:
+        return None
 
 
 class LocalFleet:
@@ -62,8 +87,9 @@ class LocalFleet:
         faults: Faults | None = None,
         worker_env: Mapping[str, str] | None = None,
         launcher: Launcher | None = None,
-        gpu_type: Callable[[EndpointRecord], str | None] = gpu_type,
-        data_center: Callable[[EndpointRecord], str] = data_center,
+        secrets: Secrets | None = None,
+        volumes: Volumes | None = None,
+        volume_place: Callable[[str], str | None] = lambda volume_id: None,
         real_boot: Callable[[EndpointRecord], float] | None = None,
     ) -> None:
         self._clock = clock
@@ -71,6 +97,13 @@ class LocalFleet:
         self._journal = Journal(store, self._timers)
         self._webhooks = Webhooks(clock)
         self._launcher = launcher or ProcessLauncher(clock)
+        self._settings, self._real_boot, self._volume_place = settings, real_boot, volume_place
+        self._random = random.Random()
+        self._flashboot = (
+            FlashBoot(self._launcher, state_dir / "workers", clock)
+            if isinstance(self._launcher, ProcessLauncher)
+            else None
+        )
         self._endpoints: dict[str, Endpoint] = {}
         self._balanced: dict[str, BalancedEndpoint] = {}
         self._platform = Platform(
@@ -84,12 +117,15 @@ class LocalFleet:
             state_dir=state_dir,
             base_url=base_url.rstrip("/"),
             worker_env={"PILOTLIGHT_CACHE": str(state_dir / "host-cache"), **(worker_env or {})},
-            gpu_type=gpu_type,
-            data_center=data_center,
-            notify=self._webhooks.notify,
-            boot_delay=lambda record: (
-                real_boot(record) if real_boot and settings.cold_start == "real" else 0.0
+            place=self._place,
+            secrets=secrets or NoSecrets(),
+            volumes=volumes,
+            flashboot=self._flashboot,
+            flash_hit=lambda record: (
+                record.flashboot != "OFF" and self._random.random() < settings.flashboot_hit_rate
             ),
+            notify=self._webhooks.notify,
+            boot_delay=self._boot_delay,
         )
         self._api = JobApi(
             self._endpoints, self._balanced, api_key, RateLimits(clock, lambda: settings.rate_limit)
@@ -113,6 +149,8 @@ class LocalFleet:
             new_image = True
         else:
             new_image = endpoint.version != known.crew.record.version
+        if new_image and self._flashboot is not None:
+            self._flashboot.forget(endpoint.id)
         known.apply(endpoint)
         if new_image:
             known.crew.check_image()
@@ -121,6 +159,8 @@ class LocalFleet:
         endpoint = self._endpoints.pop(endpoint_id, None) or self._balanced.pop(endpoint_id, None)
         if endpoint is not None:
             await endpoint.remove()
+            if self._flashboot is not None:
+                self._flashboot.forget(endpoint_id)
             await asyncio.to_thread(shutil.rmtree, self._logs / endpoint_id, ignore_errors=True)
 
     def workers(self, endpoint_id: str) -> list[WorkerView]:
@@ -157,6 +197,8 @@ class LocalFleet:
         await self._proxy.close()
         self._journal.flush()
         self._timers.close()
+        if self._flashboot is not None:
+            self._flashboot.close()
         self._launcher.close()
         await self._webhooks.close()
 
@@ -186,3 +228,15 @@ class LocalFleet:
 
     def _all(self) -> list[Endpoint | BalancedEndpoint]:
         return [*self._endpoints.values(), *self._balanced.values()]
+
+    def _place(self, record: EndpointRecord) -> Place | str:
+        limit = self._settings.account_workers
+        taken = sum(worker.has_machine for crew in self._crews() for worker in crew.workers.values())
+        if limit is not None and taken >= limit:
+            return f"the account has {taken} workers, and may have {limit}"
+        return find(record, self._settings, self._volume_place)
+
+    def _boot_delay(self, record: EndpointRecord, hit: bool) -> float:
+        if self._real_boot is None or self._settings.cold_start != "real":
+            return 0.0
+        return self._real_boot(record if hit else replace(record, flashboot="OFF"))

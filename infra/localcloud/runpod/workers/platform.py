@@ -9,9 +9,11 @@ from infra.localcloud.core.clock import Clock
 from infra.localcloud.core.faults import Fault, FaultKind, Faults
 from infra.localcloud.core.supervisor import Launcher
 from infra.localcloud.core.timers import Timers
-from infra.localcloud.runpod.model import EndpointRecord, Meter
+from infra.localcloud.runpod.model import EndpointRecord, Meter, Secrets, Volumes
+from infra.localcloud.runpod.workers.flashboot import FlashBoot
 from infra.localcloud.runpod.workers.images import UnpackedImage
 from infra.localcloud.runpod.workers.journal import Journal
+from infra.localcloud.runpod.workers.placement import Place
 
 
 class Images(Protocol):
@@ -31,9 +33,14 @@ class Platform:
     state_dir: Path
     base_url: str
     worker_env: Mapping[str, str]
-    gpu_type: Callable[[EndpointRecord], str | None]
-    data_center: Callable[[EndpointRecord], str]
-    boot_delay: Callable[[EndpointRecord], float]  # seconds that a machine and the image take to come
+    place: Callable[[EndpointRecord], Place | str]  # a machine for a worker, or why there is none
+    secrets: Secrets
+    volumes: Volumes | None
+    flashboot: FlashBoot | None
+    flash_hit: Callable[[EndpointRecord], bool]  # whether the next start finds its state kept
+    boot_delay: Callable[
+        [EndpointRecord, bool], float
+    ]  # seconds that a machine and the image take, after a hit or not
     notify: Callable[[str, dict[str, Any]], None]  # webhook url, the job's view
 
 

@@ -50,8 +50,8 @@ class Worker:
     home: Path
     log: WorkerLog
     created_at: float
-    gpu_type_id: str | None
-    data_center_id: str
+    gpu_type_id: str | None = None  # where it runs, once it has a machine
+    data_center_id: str = ""
     phase: Phase = Phase.STARTING
     reason: str = ""
     retiring: bool = False
@@ -78,6 +78,10 @@ class Worker:
     def live(self) -> bool:
         """Counts as capacity: takes jobs now or will."""
         return not self.retiring and self.phase in (Phase.THROTTLED, Phase.STARTING, Phase.READY)
+
+    @property
+    def has_machine(self) -> bool:
+        return self.phase in (Phase.STARTING, Phase.READY, Phase.AILING, Phase.STOPPING)
 
     @property
     def busy(self) -> bool:
