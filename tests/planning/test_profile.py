@@ -1,6 +1,7 @@
 """Traffic as it can be played: from a rate, from gap quantiles, from requests, and back."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -70,9 +71,9 @@ def test_a_sample_keeps_rate_and_burstiness(made: Callable[..., tuple[list[float
     sample = profile.sampled(2_000)
     assert sample.requests_per_hour == pytest.approx(profile.requests_per_hour, rel=0.1)
     assert "1,992 of 20,000 requests" in sample.notes[-1]
-    short = sum(b - a < 2 for a, b in zip(sample.arrivals, sample.arrivals[1:], strict=False))
+    short = sum(b - a < 2 for a, b in pairwise(sample.arrivals))
     assert short / len(sample.arrivals) == pytest.approx(
-        sum(b - a < 2 for a, b in zip(bursty, bursty[1:], strict=False)) / len(bursty), rel=0.05
+        sum(b - a < 2 for a, b in pairwise(bursty)) / len(bursty), rel=0.05
     )
 
 
