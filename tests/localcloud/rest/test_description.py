@@ -1,11 +1,9 @@
 """Answers against RunPod's own description of REST v2, where a copy of it lies beside the checkout."""
 
 import json
-import os
 import random
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,26 +12,21 @@ from infra.localcloud.runpod.model import Usage, WorkerStatus
 from infra.localcloud.runpod.rest.bodies import read_create, read_update
 from infra.localcloud.runpod.rest.problems import Problem
 from infra.localcloud.runpod.rest.routes import COLLECTIONS
+from tests.conformance.runpod.description import PATH, missing
 from tests.localcloud.rest.fakes import BALANCER, CPU, QUEUE, Cloud, worker
 from tests.localcloud.rest.test_refusals import UNFIT, UNFIT_UPDATES
 
-DESCRIPTION = Path(
-    os.environ.get("PILOTLIGHT_RUNPOD_OPENAPI")
-    or Path(__file__).parents[4] / "shared" / "data" / "runpod-openapi-v2.json"
-)
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 referencing = pytest.importorskip("referencing", reason="referencing is not installed")
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(
-        not DESCRIPTION.exists(), reason="no copy of RunPod's REST v2 description beside the checkout"
-    ),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 
 
 @cache
 def description() -> dict[str, Any]:
-    return dict(json.loads(DESCRIPTION.read_text()))
+    return dict(json.loads(PATH.read_text()))
 
 
 @cache
