@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.encoding.base import StatusDetailsCodecBase
 from grpclib.exceptions import GRPCError
+from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
 from modal_proto import api_pb2
 
@@ -24,7 +26,7 @@ from .mischief import strike
 from .replay import DEDUPLICATED, Replay
 from .world import World
 
-__all__ = ["Call", "RpcError", "RpcServer", "Rpcs", "serve"]
+__all__ = ["Call", "GrpcServer", "RpcError", "RpcServer", "Rpcs", "serve"]
 
 log = logging.getLogger("pilotlight.cloud.modal")
 
@@ -73,7 +75,7 @@ class RpcServer:
                 raise ValueError(f"two rooms answer {', '.join(sorted(twice))}")
             self._handlers.update(room)
         self._replay = Replay(world.clock)
-        self._servers: set[Server] = set()
+        self._servers: set[GrpcServer] = set()
 
     async def listen(self, bound: socket.socket) -> None:
         """For clients with a token."""
@@ -81,21 +83,20 @@ class RpcServer:
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self._start(None, sock=bound)
 
-    async def listen_task(self, task_id: str, path: Path) -> Server:
+    async def listen_task(self, task_id: str, path: Path) -> "GrpcServer":
         """For one container, which needs no token. Hand the result to `hang_up` when it has ended."""
         return await self._start(task_id, path=str(path))
 
-    async def hang_up(self, server: Server) -> None:
+    async def hang_up(self, server: "GrpcServer") -> None:
         self._servers.discard(server)
-        server.close()
-        await server.wait_closed()
+        await server.end()
 
     async def close(self) -> None:
         for server in list(self._servers):
             await self.hang_up(server)
 
-    async def _start(self, task_id: str | None, **where: Any) -> Server:
-        server = Server([_Service(self, task_id)], status_details_codec=_Details())
+    async def _start(self, task_id: str | None, **where: Any) -> "GrpcServer":
+        server = GrpcServer([_Service(self, task_id)], status_details_codec=_Details())
         await server.start(**where)
         self._servers.add(server)
         return server
@@ -167,6 +168,28 @@ async def serve(world: World, rooms: Iterable[Rpcs], bound: socket.socket | None
     world.server = RpcServer(world, rooms)
     await world.server.listen(bound)
     return int(bound.getsockname()[1])
+
+
+class GrpcServer(Server):
+    """It also ends its connections, which grpclib leaves open: a client would wait on one for ever."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._connected: WeakSet[H2Protocol] = WeakSet()
+
+    async def end(self) -> None:
+        self.close()
+        for handler in list(self._handlers):
+            await handler.wait_closed()
+        for protocol in list(self._connected):
+            if hasattr(protocol, "connection"):
+                protocol.connection.close()
+        await self.wait_closed()
+
+    def _protocol_factory(self) -> H2Protocol:
+        protocol = super()._protocol_factory()
+        self._connected.add(protocol)
+        return protocol
 
 
 class _Service:

@@ -57,6 +57,7 @@ class Container:
     requests: int = 0
     running: dict[str, Input] = field(default_factory=dict)
     poll: Poll | None = None
+    handed: tuple[str, list[Input]] = ("", [])  # the last answer to a poll, by its idempotency key
     deadline: Timer | None = None  # of the start, then of the stop
     limits: dict[str, Timer] = field(default_factory=dict)  # the function's timeout, by input
     releasing: dict[str, Timer] = field(default_factory=dict)
@@ -92,6 +93,11 @@ class Container:
             poll.expiry.cancel()
             if not poll.answer.done():
                 poll.answer.set_result(inputs)
+
+    def handed_before(self, key: str) -> list[Input]:
+        """What it was given in answer to this very request, which it sends again because the answer was lost."""
+        known, inputs = self.handed
+        return [item for item in inputs if self.running.get(item.id) is item] if key and key == known else []
 
     def cancel(self, input_id: str) -> None:
         """Tell it, with this heartbeat or the next."""

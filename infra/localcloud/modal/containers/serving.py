@@ -51,6 +51,8 @@ def rpcs(world: World) -> Rpcs:
         request: api_pb2.FunctionGetInputsRequest, call: Call
     ) -> api_pb2.FunctionGetInputsResponse:
         pool, container = caller(call)
+        if again := container.handed_before(call.idempotency_key):
+            return api_pb2.FunctionGetInputsResponse(inputs=[_item(item) for item in again])
         answer: asyncio.Future[list[Input] | None] = asyncio.get_running_loop().create_future()
         expiry = local_fleet(world).timers.after(POLL_S, lambda: container.answer([]))
         pool.poll(container, Poll(request.batch_max_size, request.batch_linger_ms / 1000, answer, expiry))
@@ -65,6 +67,7 @@ def rpcs(world: World) -> Rpcs:
         if inputs is None:
             kill = api_pb2.FunctionGetInputsItem(kill_switch=True)
             return api_pb2.FunctionGetInputsResponse(inputs=[kill])
+        container.handed = (call.idempotency_key, inputs)
         return api_pb2.FunctionGetInputsResponse(inputs=[_item(item) for item in inputs])
 
     async def put_outputs(request: api_pb2.FunctionPutOutputsRequest, call: Call) -> Empty:

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from grpclib.server import Server
 from modal_proto import api_pb2
 
 from infra.localcloud.core import namespace
@@ -21,6 +20,7 @@ from infra.localcloud.modal.containers.ports import Ports
 from infra.localcloud.modal.containers.room import Room
 from infra.localcloud.modal.containers.scheduler import holds_port
 from infra.localcloud.modal.model import Runtime
+from infra.localcloud.modal.rpc import GrpcServer
 from infra.localcloud.modal.world import World
 from infra.spec.errors import PilotlightError
 
@@ -45,7 +45,7 @@ class ProcessStarter:
         self._world, self._logs = world, logs
         self._launcher = launcher or ProcessLauncher(world.clock)
         self._namespaces = namespaces
-        self._rooms: dict[str, tuple[Room, Server | None, list[Stream]]] = {}
+        self._rooms: dict[str, tuple[Room, GrpcServer | None, list[Stream]]] = {}
         self._folder = world.state_dir / "tasks"
         sweep(self._folder, ROOM_VARIABLE)
         shutil.rmtree(self._folder, ignore_errors=True)
