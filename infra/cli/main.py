@@ -13,6 +13,7 @@ COMMANDS = {
     "down": "destroy the stack and stop the local cloud",
     "call": "send a request to an endpoint of a stack",
     "dev": "edit and run: each save of a handler is called at once",
+    "plan": "predict what a stack costs and how it answers, and what would be cheaper",
     "cloud": "the local cloud: up, down, status, logs, env, reset",
 }
 

@@ -1,8 +1,8 @@
 """Where to place an endpoint: the cheapest candidate that meets the SLO at the pessimistic end.
 
 Exact over its candidates: they are taken in the order of their expected cost, the cheapest first, and the first that
-holds is the answer. Groups whose least possible cost is above that are never played; nor are idle timeouts too short
-for the SLO even with all workers. Settings that differ only in a maximum that is never reached, and cards that differ
+holds is the answer. Groups whose least possible cost is above that are never played; nor are idle timeouts that miss
+the SLO by far even with all workers. Settings that differ only in a maximum that is never reached, and cards that differ
 only in price, are played once.
 """
 
@@ -21,6 +21,7 @@ from infra.planning.profile import TrafficProfile
 from infra.planning.reasons import favour, reasons_of
 from infra.planning.request import PlanRequest
 from infra.planning.scoring import Behaviour, Behaviours
+from infra.planning.soonest import soonest
 from infra.planning.space import (
     CLOUDS,
     MINIMA,
@@ -35,6 +36,7 @@ from infra.planning.synthetic import profile_of
 from infra.spec.errors import PilotlightError
 
 SEARCH_REQUESTS = 1_000
+_FAR = 1.5
 _PLOTTED = 2  # minima whose settings are played for the plot
 
 
@@ -91,6 +93,9 @@ def search(
         profile = profile_of(request.traffic, root, effort)
     run = _Search(request, profile, catalog, book)
     if not run.groups:
+        late = soonest(request, profile, run.refused, catalog, book, root)
+        if late is not None:
+            return late
         raise NothingToPlace(
             f"endpoint {request.name!r} can be placed nowhere:\n"
             + "\n".join(f"  - {item.candidate}: {item.reason}" for item in run.refused[:12]),
@@ -249,8 +254,9 @@ class _Search:
         return candidate
 
     def _shortest(self, group: _Group, setting: Setting) -> float:
-        """The shortest idle timeout with which the SLO can be met: a longer one, or a higher maximum, lets nobody wait
-        longer. So it is sought with all workers that there may be, by halving."""
+        """The shortest idle timeout with which the waits of the SLO can be met, sought by halving with all the workers
+        that there may be: with less of either nobody waits less, but for the luck of which request gets which boot. So
+        only those count as too short that miss it by far."""
         slo, place, scaler = self.request.slo, group.place, setting.scaler
         if slo is None or self.request.workers != "auto":
             return 0.0
@@ -271,7 +277,7 @@ class _Search:
         while low < high:
             middle = (low + high) // 2
             tried = Setting(workers, timeouts[middle], scaler)
-            reason = behaviour.misses(tried, slo, self.catalog)
+            reason = behaviour.misses(tried, slo, self.catalog, beyond=_FAR)
             self._candidate(place, tried)
             if reason:
                 self._missed.setdefault(place, reason)

@@ -67,6 +67,8 @@ class EndpointSpec(Spec):
     questions: Questions | None = None
     """Answers that tip the placement of `cloud="auto"`."""
     tags: dict[str, str] = {}
+    placed: list[str] = []
+    """The fields that were left open and that a placement has filled; not to be set by hand."""
 
     @pydantic.field_validator("gpu", mode="before")
     @classmethod

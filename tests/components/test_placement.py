@@ -61,6 +61,9 @@ def test_a_recorded_placement_is_taken_without_a_word(
     run(lambda: endpoint().url)
     model = recorder.seen[f"{APP}::chat"].inputs["classes"]["Model"]
     assert model["gpu"] == ["A10"]
+    assert recorder.seen[f"{APP}::chat"].inputs["intent"]["placed"] == [
+        *("cloud", "fast_boot", "gpu", "gpu_count", "idle_timeout_s", "workers")
+    ]
     assert (model["minContainers"], model["maxContainers"], model["scaledownWindowS"]) == (1, 4, 300)
     assert said == []
 
@@ -108,3 +111,9 @@ def test_a_placement_fills_only_what_is_open() -> None:
     spec = parse(EndpointSpec, {"cloud": "runpod", "gpu": "L4", "workers": "auto"}, subject="x")
     filled = recorded().fill(spec)
     assert (filled.cloud.value, filled.gpu, filled.workers) == ("runpod", ["L4"], Workers(min=1, max=4))
+
+
+def test_an_slo_that_no_place_meets_names_the_best_there_is(recorder: Recorder, project: Path) -> None:
+    with pytest.raises(pulumi.RunError, match="endpoint 'chat'") as caught:
+        run(lambda: endpoint(slo={"cold_start_p95_s": 0.01}).url)
+    assert "The nearest is modal" in str(caught.value)
