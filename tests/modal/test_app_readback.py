@@ -139,6 +139,7 @@ def test_a_version_says_which_commit_it_came_from() -> None:
     answer.app_deployment_histories.add(version=3, tag="pl_2")
     assert [release.commit for release in app_wire.history(answer)] == ["", "a" * 40 + "+", "a" * 40]
     assert app_wire.rollback_version(answer, 3) == 1
+    assert app_wire.rollback_version(answer, 1) is None  # the others are newer: staged
 
 
 @pytest.mark.parametrize(
