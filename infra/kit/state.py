@@ -20,8 +20,15 @@ def load_inputs(model: type[Model], tree: Tree) -> Model:
 
 
 def load_state(model: type[Model], inputs: Tree, outputs: Tree) -> Model:
-    """A stored state as its model, whatever an older version or a failed creation left out (None then)."""
-    tree = _known_keys(model, plain({**inputs, **outputs}))
+    """A stored state as its model, whatever an older version or a failed creation left out (None then).
+
+    What the cloud never returns is as the inputs say: after an import the engine keeps the program's there, with no call that
+    would have brought them into the outputs.
+    """
+    declared = {
+        spec.wire: inputs[spec.wire] for spec in specs(model) if spec.meta.write_only and spec.wire in inputs
+    }
+    tree = _known_keys(model, plain({**inputs, **outputs, **declared}))
     try:
         return model.model_validate(tree)
     except ValidationError:

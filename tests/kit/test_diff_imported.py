@@ -3,6 +3,7 @@
 from infra.kit import Change, Model, prop
 from infra.kit.diff import diff
 from infra.kit.mark import HIDDEN
+from infra.kit.state import load_state
 from infra.kit.wire import Secret
 
 ENTRY = "pl-abcdefgh-abcdefghij-abcdefgh+nonce"
@@ -53,3 +54,14 @@ def test_fields_that_make_no_call_are_no_difference_of_an_imported_object_at_any
 def test_what_is_secret_in_the_program_becomes_secret_in_the_state_after_an_import() -> None:
     (found,) = diff(Login, {"name": "a"}, {"name": Secret("a"), HIDDEN: ENTRY})
     assert (found.text, found.silent) == ("name", True)
+
+
+def test_the_inputs_say_what_the_cloud_never_returns() -> None:
+    class State(Login):
+        url: str = prop(desc="Where it is.")
+
+    state = load_state(
+        State, {"name": "a", "password": "declared"}, {"name": "b", "password": "", "url": "u"}
+    )
+    assert isinstance(state, State)
+    assert (state.name, state.password) == ("b", "declared")
