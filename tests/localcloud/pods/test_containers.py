@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_a_path_that_cannot_be_one_is_an_error(real: Real, path: str, what: str)
         await world.apply(persistent=(20, path))
         view = await world.status(PodStatus.ERROR)
         assert f"nothing can be mounted at {path!r}" in view.reason
+
+    real(TOUCH, test)
+
+
+@own_mounts
+def test_a_disk_does_not_hide_what_the_container_is_made_of(real: Real) -> None:
+    async def test(world: World) -> None:
+        for version, path in enumerate((world.state, world.state.parent, Path(sys.base_prefix)), 1):
+            await world.apply(persistent=(20, str(path)), version=version)
+            view = await world.status(PodStatus.ERROR)
+            assert f"nothing can be mounted at '{path}' on this machine" in view.reason
 
     real(TOUCH, test)
 
@@ -207,21 +219,29 @@ def test_a_port_of_another_program_is_left_alone(real: Real) -> None:
     real("", test)
 
 
-def test_everything_a_pod_started_ends_with_it(real: Real, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["stop", "exit"])
+def test_everything_a_pod_started_ends_with_it(real: Real, end: str) -> None:
     async def test(world: World) -> None:
-        await world.apply()
+        await world.apply(args=end)
         following = world.pods.logs(world.record.id, tail=1000, after=None, follow=True)
-        async for line in following:
-            if line.line.isdigit():
-                break
-        child = int(line.line)
-        await world.apply(running=False)
-        await world.until(lambda: not Path(f"/proc/{child}").exists() or _dead(child))
+        children = (
+            [int(line.line) async for line in following if line.line.isdigit()] if end == "exit" else []
+        )
+        if end == "stop":
+            async for line in following:
+                children += [int(line.line)] if line.line.isdigit() else []
+                if len(children) == 2:
+                    break
+            await world.apply(running=False)
+        assert len(children) == 2
+        await world.until(lambda: all(_dead(child) for child in children))
 
     real(
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'])\n"
-        "print(child.pid, flush=True)\ntime.sleep(1000)",
+        "for apart in (False, True):\n"
+        "    command = [sys.executable, '-c', 'import time; time.sleep(1000)']\n"
+        "    print(subprocess.Popen(command, start_new_session=apart).pid, flush=True)\n"
+        "time.sleep(1000 if sys.argv[1] == 'stop' else 0)",
         test,
     )
 

@@ -147,6 +147,21 @@ def test_the_hidden_directory_is_not_reached(s3: "S3Client", root: Path) -> None
     assert "Contents" not in s3.list_objects_v2(**ONE)
 
 
+def test_a_worker_cannot_lead_uploads_elsewhere(s3: "S3Client", root: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    upload = s3.create_multipart_upload(**KEY)["UploadId"]
+    (root / HIDDEN / upload / "00001").symlink_to(tmp_path / "secret")
+    assert "Parts" not in s3.list_parts(**KEY, UploadId=upload)
+    (root / HIDDEN).rename(tmp_path / "moved")
+    (root / HIDDEN).symlink_to(tmp_path / "moved")
+    assert refused(s3.put_object, **KEY, Body=b"x")[:2] == (403, "AccessDenied")
+    assert refused(s3.upload_part, **KEY, UploadId=upload, PartNumber=2, Body=b"x")[:2] == (
+        403,
+        "AccessDenied",
+    )
+    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == [upload]
+
+
 def test_a_key_that_no_file_can_have(s3: "S3Client") -> None:
     assert refused(s3.put_object, Bucket=BUCKET, Key="x" * 256, Body=b"")[:2] == (400, "KeyTooLongError")
     assert refused(s3.put_object, Bucket=BUCKET, Key="x/" * 600 + "x", Body=b"")[:2] == (

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from infra.localcloud.core import namespace
 from infra.localcloud.core.clock import Clock
 from infra.localcloud.core.faults import Faults
 from infra.localcloud.core.namespace import Bind, Mount, Overlay
-from infra.localcloud.core.supervisor import Launcher, Running, Sink
+from infra.localcloud.core.supervisor import Launcher, Running, Sink, sweep
 from infra.localcloud.runpod.model import PodRecord, Secrets, Volumes
 from infra.localcloud.runpod.secrets import SecretMissing, with_secrets
 from infra.localcloud.runpod.workers.env import BASE, make_private
@@ -72,6 +73,10 @@ class Workshop:
         except (OSError, ValueError) as error:
             raise CannotStart(f"cannot start: {error}") from error
 
+    async def end_strays(self, pod_id: str) -> None:
+        """What a container started in sessions of their own outlives its group; its environment gives it away."""
+        await asyncio.to_thread(sweep, self.folder(pod_id))
+
     async def empty_disk(self, pod_id: str) -> None:
         """The container disk is as the image has it again; the persistent disk stays."""
         await asyncio.to_thread(_wipe, self.folder(pod_id) / "container")
@@ -87,11 +92,11 @@ class Workshop:
         disks: list[Mount] = []
         if record.persistent is not None:
             make_private(folder / "disk")
-            disks.append(Bind(str(folder / "disk"), _mount_point(record.persistent[1])))
+            disks.append(Bind(str(folder / "disk"), self._mount_point(record.persistent[1])))
         if record.network_volume is not None:
             volume_id, path = record.network_volume
             try:
-                disks.append(Bind(str(self.volumes.path(volume_id)), _mount_point(path)))
+                disks.append(Bind(str(self.volumes.path(volume_id)), self._mount_point(path)))
             except KeyError:
                 raise CannotStart(f"the network volume {volume_id} is gone") from None
         if refusal := namespace.refusal():
@@ -108,6 +113,24 @@ class Workshop:
         if self._layers is None:
             self._layers = _works(own, container / "probe.json")
         return [own, *disks] if self._layers else disks
+
+    def _mount_point(self, path: str) -> str:
+        plain = os.path.normpath(path)
+        first = plain.lstrip("/").split("/")[0]
+        if not path.startswith("/") or "\0" in path or first in ("proc", "sys", "dev"):
+            raise CannotStart(
+                f"nothing can be mounted at {path!r}", wanted="an absolute path such as /workspace"
+            )
+        if plain in NOT_OVER or plain == "//":
+            raise CannotStart(f"nothing can be mounted at {path!r}: the container needs what is there")
+        # A container sees this machine around its disks, so these must not hide what it is made of.
+        for needed in (self.state_dir, Path(sys.base_prefix), Path(os.path.realpath(sys.executable))):
+            if Path(os.path.realpath(plain)) in (needed, *needed.parents):
+                raise CannotStart(
+                    f"nothing can be mounted at {path!r} on this machine, which has {needed} there",
+                    wanted="a path that hides neither this cloud's files nor its Python, such as /workspace",
+                )
+        return plain
 
     def _environment(
         self, record: PodRecord, image: UnpackedImage, container: Path, ports: Mapping[str, str]
@@ -147,15 +170,6 @@ def _platform(record: PodRecord) -> dict[str, str]:
         "RUNPOD_PUBLIC_IP": "127.0.0.1",
         **volume,
     }
-
-
-def _mount_point(path: str) -> str:
-    plain = os.path.normpath(path)
-    if not path.startswith("/") or "\0" in path or plain.lstrip("/").split("/")[0] in ("proc", "sys", "dev"):
-        raise CannotStart(f"nothing can be mounted at {path!r}", wanted="an absolute path such as /workspace")
-    if plain in NOT_OVER or plain == "//":
-        raise CannotStart(f"nothing can be mounted at {path!r}: the container needs what is there")
-    return plain
 
 
 def _works(mount: Mount, spec: Path) -> bool:

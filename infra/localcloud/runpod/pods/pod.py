@@ -139,6 +139,8 @@ class Pod:
             code = await self._unless(change, asyncio.shield(process.exited))
             self._process = None
             self.ports.close()
+            await self._workshop.end_strays(record.id)
+            _check(change)
             how = f"exited with code {code}" if code >= 0 else f"was killed by signal {-code}"
             self._say(f"the container {how}")
             if code == 0:
@@ -196,6 +198,7 @@ class Pod:
             grace.cancel()
             process.kill()
             await process.exited
+            await self._workshop.end_strays(self.record.id)
             self._say("stopped")
         if not self._wanted:
             self.log.close(self._workshop.clock.now())

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import re
-import shutil
+import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
@@ -17,7 +18,8 @@ class VolumeDirectories:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._deleted = root / ".deleted"
-        shutil.rmtree(self._deleted, ignore_errors=True)
+        if self._deleted.exists():
+            self._empty()
 
     def create(self, volume_id: str) -> None:
         """One that is there already keeps its files."""
@@ -39,9 +41,14 @@ class VolumeDirectories:
         grave = tempfile.mkdtemp(dir=self._deleted)
         with contextlib.suppress(FileNotFoundError):
             os.rename(self._root / volume_id, grave)
-        shutil.rmtree(grave, ignore_errors=True)
+        self._empty()
 
     def ids(self) -> list[str]:
         if not self._root.is_dir():
             return []
         return sorted(name for name in os.listdir(self._root) if _ID.fullmatch(name))
+
+    def _empty(self) -> None:
+        """Beside what goes on: it may take long. By `rm`, which directories cannot be nested too deeply for."""
+        command = ["rm", "-rf", "--", *map(str, self._deleted.iterdir())]
+        threading.Thread(target=subprocess.run, args=(command,), daemon=True).start()

@@ -35,7 +35,14 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(os.path.realpath(root))
-        self.uploads = self.root / HIDDEN
+        self._uploads = self.root / HIDDEN
+
+    @property
+    def uploads(self) -> Path:
+        """The hidden directory, which workers see and could put a link in the place of. Raises S3Error."""
+        if self._uploads.is_symlink():
+            raise S3Error("AccessDenied", 403, f"{HIDDEN} of this volume is a link; it must be a directory")
+        return self._uploads
 
     def find(self, key: str) -> Item:
         """Raises S3Error: NoSuchKey."""
@@ -101,8 +108,9 @@ class Files:
 
     def forget_scratch(self) -> None:
         """What a daemon left that was killed."""
-        for path in self.uploads.glob("put-*"):
-            path.unlink(missing_ok=True)
+        if not self._uploads.is_symlink():
+            for path in self._uploads.glob("put-*"):
+                path.unlink(missing_ok=True)
 
     def _parents(self, path: Path) -> None:
         try:

@@ -65,20 +65,23 @@ def _walk(files: Files, prefix: str, after: str, *, descend: bool) -> Iterator[I
 
 
 def _below(files: Files, folder: Path, base: str, prefix: str, after: str, descend: bool) -> Iterator[Item]:
-    for name in _names(files, folder, base):
-        key = f"{base}{name}"
+    """Without recursion: directories may be nested deeper than Python's stack is."""
+    left = [iter([(folder / name, f"{base}{name}") for name in _names(files, folder, base)])]
+    while left:
+        path, key = next(left[-1], (folder, ""))
+        if not key:
+            left.pop()
+            continue
         if not key.startswith(prefix) or _passed(key, after):
             continue
-        item = _item(files, folder / name.rstrip("/"), key)
+        item = _item(files, path, key)
         if item is None:
             continue
-        if not item.is_folder or not descend:
+        inside = _names(files, item.path, key) if item.is_folder and descend else []
+        if inside:
+            left.append(iter([(item.path / name, f"{key}{name}") for name in inside]))
+        else:
             yield item
-            continue
-        if not _names(files, item.path, key):
-            yield item
-            continue
-        yield from _below(files, item.path, key, prefix, after, descend)
 
 
 def _passed(key: str, after: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,9 @@ class Uploads:
     def parts(self, key: str, upload_id: str) -> list[Part]:
         found = []
         for path in sorted(self.folder(key, upload_id).glob("[0-9]*")):
-            info = path.stat()
+            info = path.lstat()
+            if not stat.S_ISREG(info.st_mode):
+                continue
             found.append(Part(int(path.name), info.st_size, info.st_mtime, etag_of(path)))
         return found
 
@@ -105,7 +108,7 @@ class Uploads:
         return digest.hexdigest()
 
     def _find(self, upload_id: str) -> Upload:
-        if not _ID.fullmatch(upload_id):
+        if not _ID.fullmatch(upload_id) or (self._files.uploads / upload_id).is_symlink():
             raise no_such_upload()
         try:
             record: dict[str, Any] = json.loads((self._files.uploads / upload_id / _RECORD).read_text())
