@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,32 @@ def test_sums_that_come_behind_the_content(server: Server, algorithm: str, unsig
         ChecksumAlgorithm=algorithm,  # type: ignore[arg-type]
     )
     assert client.get_object(Bucket=BUCKET, Key="x")["Body"].read() == content
+
+
+def test_what_is_read_is_one_content_whatever_is_put_meanwhile(server: Server, s3: "S3Client") -> None:
+    contents = [bytes([number]) * 200_000 for number in range(5)]
+    s3.put_object(Bucket=BUCKET, Key="x", Body=contents[0])
+    done = threading.Event()
+
+    def write() -> None:
+        writer = server.client()
+        while not done.is_set():
+            for content in contents:
+                writer.put_object(Bucket=BUCKET, Key="x", Body=content)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for number in range(40):
+            got = s3.get_object(Bucket=BUCKET, Key="x")
+            content = got["Body"].read()
+            assert content in contents
+            assert got["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
+            s3.copy_object(Bucket=BUCKET, Key=f"copy{number}", CopySource={"Bucket": BUCKET, "Key": "x"})
+    finally:
+        done.set()
+        thread.join()
+    assert all(path.read_bytes() in contents for path in server.volumes.path(BUCKET).glob("copy*"))
 
 
 def test_files_and_folders_exclude_each_other(s3: "S3Client", root: Path) -> None:

@@ -1,57 +1,68 @@
 """GetObject and HeadObject."""
 
 import asyncio
+import os
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from io import BufferedReader
 
 from aiohttp import web
 
 from infra.localcloud.runpod.volumes.s3.body import PIECE
 from infra.localcloud.runpod.volumes.s3.errors import S3Error, unsupported
-from infra.localcloud.runpod.volumes.s3.files import Item
+from infra.localcloud.runpod.volumes.s3.files import Item, etag_of_open
 from infra.localcloud.runpod.volumes.s3.request import Request
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 async def download(request: Request, item: Item) -> web.StreamResponse:
-    """The content, or the part of it that is asked for. A file that shrinks while it is read breaks the connection."""
+    """The content, or the part of it that is asked for. It is one content throughout, whatever is put meanwhile; a file
+    that a worker makes shorter while it is read breaks the connection."""
     if "partNumber" in request.query:
         raise unsupported("A part of an object")
-    etag = f'"{await asyncio.to_thread(item.etag)}"'
+    if item.is_folder:
+        return await _send(request, None, f'"{item.etag()}"', 0, item.modified)
+    with item.path.open("rb") as file:
+        etag = await asyncio.to_thread(etag_of_open, file)
+        info = os.fstat(file.fileno())
+        return await _send(request, file, f'"{etag}"', info.st_size, info.st_mtime)
+
+
+async def _send(
+    request: Request, file: BufferedReader | None, etag: str, size: int, modified: float
+) -> web.StreamResponse:
     headers = {
         "ETag": etag,
-        "Last-Modified": format_datetime(datetime.fromtimestamp(item.modified, UTC), usegmt=True),
+        "Last-Modified": format_datetime(datetime.fromtimestamp(int(modified), UTC), usegmt=True),
         "Accept-Ranges": "bytes",
         "Content-Type": "application/octet-stream",
     }
-    if not _wanted(request, etag, item.modified):
+    if not _wanted(request, etag, modified):
         return web.Response(status=304, headers={name: headers[name] for name in ("ETag", "Last-Modified")})
-    first, end, status = 0, item.size, 200
+    first, end, status = 0, size, 200
     asked = request.http.headers.get("Range", "")
     if _RANGE.fullmatch(asked.strip()):
-        found = byte_range(asked, item.size)
+        found = byte_range(asked, size)
         if found is None:
             raise S3Error(
-                "InvalidRange", 416, f"The requested range is not satisfiable: there are {item.size} bytes."
+                "InvalidRange", 416, f"The requested range is not satisfiable: there are {size} bytes."
             )
         (first, end), status = found, 206
-        headers["Content-Range"] = f"bytes {first}-{end - 1}/{item.size}"
+        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - first)
     response = web.StreamResponse(status=status, headers=headers)
-    if request.method == "HEAD" or item.is_folder:
-        await response.prepare(request.http)
+    await response.prepare(request.http)
+    if request.method == "HEAD" or file is None:
         return response
-    with item.path.open("rb") as file:
-        file.seek(first)
-        await response.prepare(request.http)
-        while first < end:
-            piece = await asyncio.to_thread(file.read, min(PIECE, end - first))
-            if not piece:
-                raise ConnectionResetError("the file has shrunk")
-            first += len(piece)
-            await response.write(piece)
+    file.seek(first)
+    while first < end:
+        piece = await asyncio.to_thread(file.read, min(PIECE, end - first))
+        if not piece:
+            raise ConnectionResetError("the file has shrunk")
+        first += len(piece)
+        await response.write(piece)
     await response.write_eof()
     return response
 

@@ -7,6 +7,7 @@ import secrets
 import stat
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -128,17 +129,22 @@ class Files:
 def etag_of(path: Path) -> str:
     """MD5 of a file, remembered with it where the file system can; RunPod computes it at the first look, too."""
     with path.open("rb") as file:
-        known = _remembered(file)
-        if known:
-            return known
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        remember(file, digest)
+        return etag_of_open(file)
+
+
+def etag_of_open(file: BufferedReader) -> str:
+    known = _remembered(file)
+    if known:
+        return known
+    digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    remember(file, digest)
     return digest
 
 
 def remember(file: BinaryIO, digest: str) -> None:
     """After the last write."""
-    file.flush()
+    if file.writable():
+        file.flush()
     with contextlib.suppress(OSError):
         os.setxattr(file.fileno(), _ETAG, f"{_state(file)} {digest}".encode())
 

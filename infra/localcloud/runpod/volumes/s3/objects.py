@@ -1,6 +1,7 @@
 """Operations on objects."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote
 
@@ -68,7 +69,7 @@ class Objects:
         else:
             files.place(request.key)
             with files.scratch() as (scratch, file):
-                etag = await store(_pieces(source, 0, source.size), file)
+                etag = await store(_pieces(source), file)
                 files.keep(scratch, request.key)
         return xml("CopyObjectResult", {"ETag": f'"{etag}"', "LastModified": moment(self._clock.now())})
 
@@ -105,8 +106,7 @@ class Objects:
         copied = _COPY in request.http.headers
         if copied:
             source = self._source(request)
-            first, end = _source_range(request, source)
-            pieces = _pieces(source, first, end)
+            pieces = _pieces(source, request.http.headers.get("x-amz-copy-source-range"))
         else:
             pieces = body.read(request.http, request.signed, limits.load().part_bytes)
         with files.scratch() as (scratch, file):
@@ -139,25 +139,20 @@ def _refuse_conditions(request: Request) -> None:
             raise unsupported(f"The condition {header}")
 
 
-def _source_range(request: Request, source: Item) -> tuple[int, int]:
-    text = request.http.headers.get("x-amz-copy-source-range")
-    if text is None:
-        return 0, source.size
-    found = byte_range(text, source.size)
-    if found is None:
-        raise bad_request("x-amz-copy-source-range must be bytes=first-last, within the source")
-    return found
-
-
-async def _pieces(item: Item, first: int, end: int) -> AsyncIterator[bytes]:
+async def _pieces(item: Item, span: str | None = None) -> AsyncIterator[bytes]:
     if item.is_folder:
         return
     with item.path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        found = (0, size) if span is None else byte_range(span, size)
+        if found is None:
+            raise bad_request("x-amz-copy-source-range must be bytes=first-last, within the source")
+        first, end = found
         file.seek(first)
         while first < end:
             piece = await asyncio.to_thread(file.read, min(body.PIECE, end - first))
             if not piece:
-                return
+                raise S3Error("InternalError", 500, "The source has become shorter while it was copied.")
             first += len(piece)
             yield piece
 
