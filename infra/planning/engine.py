@@ -40,13 +40,35 @@ def run_single(
 
     for now, service in zip((*arrivals, inf), (*services, 0.0), strict=True):
         number += 1
-        while True:
+        while by_count:
+            at, worker = free[0]
+            if at > now or at == inf:
+                break
+            if began := fresh[worker]:
+                starting -= 1
+                fresh[worker] = False
+            else:
+                busy -= 1
+            if queue:
+                first = queue.popleft()
+                waits[first] = at - arrivals[first]
+                cold += began
+                busy += 1
+                heapreplace(free, (at + services[first], worker))
+                continue
+            heappop(free)
+            heappush(idle, worker)
+            since[worker] = at
+            if at + timeout < next_end:
+                next_end = at + timeout
+        while not by_count:
             at, worker = free[0]
             if look < at and look <= now:
                 at = look
-            elif at <= now and at < inf:
-                began = fresh[worker]
-                if began:
+            elif at > now or at == inf:
+                break
+            else:
+                if began := fresh[worker]:
                     starting -= 1
                     fresh[worker] = False
                 else:
@@ -63,27 +85,22 @@ def run_single(
                     since[worker] = at
                     if at + timeout < next_end:
                         next_end = at + timeout
-                if by_count or not queue:
-                    look = inf
-                    continue
-            else:
-                break
-            # the queue-delay rule: at a look, and whenever the queue moved on
             look = inf
+            if not queue or live >= maximum or starting >= len(queue):
+                continue
+            due = max(arrivals[queue[0]], added) + value
+            if due > at:
+                look = due
+                continue
+            seconds, unbilled = boots[boot_count % count]
+            heappush(free, (at + seconds, len(born)))
+            born.append(at + unbilled)
+            since.append(0.0)
+            fresh.append(True)
+            added, boot_count, starting, live = at, boot_count + 1, starting + 1, live + 1
+            peak = max(peak, live)
             if live < maximum and starting < len(queue):
-                due = max(arrivals[queue[0]], added) + value
-                if due > at:
-                    look = due
-                    continue
-                seconds, unbilled = boots[boot_count % count]
-                heappush(free, (at + seconds, len(born)))
-                born.append(at + unbilled)
-                since.append(0.0)
-                fresh.append(True)
-                added, boot_count, starting, live = at, boot_count + 1, starting + 1, live + 1
-                peak = max(peak, live)
-                if live < maximum and starting < len(queue):
-                    look = at + value
+                look = at + value
         if now == inf:
             break
         if now >= cap_at:
@@ -100,8 +117,10 @@ def run_single(
                     live -= 1
                 else:
                     kept.append(worker)
-                    next_end = min(next_end, end)
-            heapify(kept)
+                    if end < next_end:
+                        next_end = end
+            if len(kept) > 1:
+                heapify(kept)
             idle = kept
         if idle:
             busy += 1
@@ -111,7 +130,9 @@ def run_single(
         if live >= maximum:
             continue
         if by_count:
-            wanted = min(maximum, ceil((len(queue) + busy) / value)) - live
+            wanted = ceil((len(queue) + busy) / value) - live
+            if wanted > maximum - live:
+                wanted = maximum - live
         elif live == 0:
             wanted = 1
         else:
