@@ -70,7 +70,8 @@ def rpcs(world: World) -> Rpcs:
             container_total_count=crew.total,
             container_percentile_stats={"Startup time (s)": distribution(crew.startups)},
         )
-        for code, count in sorted(Counter(item.status for item in answered).items()):
+        # The CLI shows families, the last of each that it is sent.
+        for code, count in sorted(Counter(item.status // 100 * 100 for item in answered).items()):
             answer.request_count_by_status_code.add(status_code=code, count=count)
         return answer
 
@@ -83,7 +84,7 @@ def rpcs(world: World) -> Rpcs:
             until=stamp(window.until),
             lifecycle=lifecycle(app),
             deployment_count=sum(
-                record.app_id == app.app_id and window.since <= record.deployed_at < window.until
+                record.app_id == app.app_id and window.since <= record.deployed_at <= window.until
                 for record in world.deployments.values()
             ),
         )
@@ -137,15 +138,15 @@ def _crew(fleet: LocalFleet, ids: Collection[str], window: Window, task_id: str 
     living = [
         item
         for item in fleet.living()
-        if item.record.function_id in ids and item.created_at < window.until and task_id in ("", item.id)
+        if item.record.function_id in ids and item.created_at <= window.until and task_id in ("", item.id)
     ]
     times = [(item.created_at, item.ready_at) for item in ended]
     times += [(item.created_at, item.ready_at) for item in living]
-    started = [(made, ready) for made, ready in times if window.since <= ready < window.until]
+    started = [(made, ready) for made, ready in times if window.since <= ready <= window.until]
     return _Crew(
         total=len(times),
         started=len(started),
-        failed=sum(item.failed and window.since <= item.stopped_at < window.until for item in ended),
+        failed=sum(item.failed and window.since <= item.stopped_at <= window.until for item in ended),
         creating=sum(item.phase in (Phase.WAITING, Phase.STARTING) for item in living),
         startups=[ready - made for made, ready in started],
     )

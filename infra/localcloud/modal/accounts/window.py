@@ -19,7 +19,7 @@ BASIS_POINTS = (5000, 9000, 9900)
 
 @dataclass(frozen=True)
 class Window:
-    """Seconds since the epoch; `until` is not in it."""
+    """Seconds since the epoch; Both ends are in it."""
 
     since: float
     until: float

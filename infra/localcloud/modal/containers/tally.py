@@ -91,7 +91,7 @@ class Tally:
             item
             for item in self.inputs
             if item.function_id in function_ids
-            and since <= item.ended_at < until
+            and since <= item.ended_at <= until
             and task_id in ("", item.task_id)
         ]
 
@@ -104,7 +104,7 @@ class Tally:
             for item in self.containers
             if item.function_id in function_ids
             and item.stopped_at >= since
-            and item.created_at < until
+            and item.created_at <= until
             and task_id in ("", item.task_id)
         ]
 
@@ -115,6 +115,6 @@ class Tally:
             item
             for item in self.requests
             if item.function_id in function_ids
-            and since <= item.ended_at < until
+            and since <= item.ended_at <= until
             and task_id in ("", item.task_id)
         ]
