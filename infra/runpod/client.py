@@ -180,7 +180,8 @@ class RunPodClient:
         headers = None
         try:
             answer = await self._open().request(method, path, params=params, json=body)
-            headers = answer.headers
+            # GraphQL counts by itself.
+            headers = answer.headers if path.startswith("/v2") else None
         finally:
             self._budget.done(headers, self.now())
         return answer

@@ -132,7 +132,7 @@ _CLASSES: Mapping[int, type[RunPodError]] = {
 
 _FIXES: Mapping[type[RunPodError], str] = {
     Unauthorized: f"the key came from %s; {_SET_THE_KEY}",
-    Forbidden: "give the API key read and write access to serverless endpoints (RunPod console, Settings, API Keys)",
+    Forbidden: "give the API key read and write access to this kind of object (RunPod console, Settings, API Keys)",
     Retired: "point baseUrl (RUNPOD_API_BASE_URL) at REST v2, https://api.runpod.io",
 }
 

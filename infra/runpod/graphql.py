@@ -3,6 +3,7 @@
 The API retires in early 2027 (it will answer 410). `pilotlight-runpod:graphql` = off shuts it off before that day.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Iterable
 from typing import Any
@@ -90,14 +91,17 @@ class Secrets:
         self._shared_s = shared_s
         self._listed: list[Raw] = []
         self._listed_at = float("-inf")
+        self._turn = asyncio.Lock()
 
     async def all(self, ctx: Waiting, *, fresh: bool = False) -> list[Raw]:
-        now = self._graphql.client.now
-        if fresh or now() - self._listed_at > self._shared_s:
-            data = await self._graphql.run(ctx, "list secrets", _LIST)
-            self._listed = list((data.get("myself") or {}).get("secrets") or [])
-            self._listed_at = now()
-        return self._listed
+        """As of a moment ago, one answer for all that ask within it; with `fresh`, asked now."""
+        async with self._turn:
+            now = self._graphql.client.now
+            if fresh or now() - self._listed_at > self._shared_s:
+                data = await self._graphql.run(ctx, "list secrets", _LIST)
+                self._listed = list((data.get("myself") or {}).get("secrets") or [])
+                self._listed_at = now()
+            return self._listed
 
     async def get(self, ctx: Waiting, id: str, *, fresh: bool = False) -> Raw | None:
         return next((raw for raw in await self.all(ctx, fresh=fresh) if raw["id"] == id), None)

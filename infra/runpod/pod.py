@@ -6,7 +6,7 @@ from infra.kit import CheckContext, Context, Created, Failure, InitFailed, Resou
 from infra.runpod import marks, pod_check, pod_wire
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
-from infra.runpod.errors import at_property
+from infra.runpod.errors import Rejected, at_property
 from infra.runpod.pod_model import DesiredState, PodInputs, PodState
 from infra.runpod.pod_wait import NotThere, wait
 
@@ -35,13 +35,18 @@ class Pod(Resource[Account, PodInputs, PodState]):
 
     async def create(self, ctx: Context[Account], inputs: PodInputs) -> Created[PodState]:
         mark = str(ctx.mark)
-        with at_property(pod_wire.NAMES, pod_wire.WORDS):
-            raw = await ctx.client.pods.create(
-                ctx,
-                pod_wire.create_body(inputs, mark),
-                lambda raw: marks.of_environment(raw) == mark,
-                inputs.env.values(),
-            )
+        try:
+            with at_property(pod_wire.NAMES, pod_wire.WORDS):
+                raw = await ctx.client.pods.create(
+                    ctx,
+                    pod_wire.create_body(inputs, mark),
+                    lambda raw: marks.of_environment(raw) == mark,
+                    inputs.env.values(),
+                )
+        except Rejected as error:
+            if pod_wire.NO_STOCK in error.detail.lower():
+                error.fix = "choose another GPU or other data centers (getGpuClasses has the stock), or run it again later"
+            raise
         ctx.created(raw["id"], pod_wire.state(raw, inputs))
         return Created(raw["id"], await self._brought(ctx, raw, inputs, changed=False))
 

@@ -49,6 +49,9 @@ WORDS = {
     "locked": "locked",
     "image": "image",
 }
+NO_STOCK = "instances available"
+"""What RunPod says of a machine that is sold out."""
+
 _ALIVE = ("PROVISIONING", "STARTING", "RUNNING")
 
 

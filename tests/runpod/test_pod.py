@@ -263,6 +263,14 @@ async def test_what_only_runpod_knows_is_refused_at_its_property(
     assert await world.all("pods") == []
 
 
+async def test_a_card_that_is_sold_out_says_where_to_look(world: World) -> None:
+    world.settings.stock = {"*": {"NVIDIA L4": "NONE"}}
+    with pytest.raises(Failed, match=r"^gpu") as caught:
+        await world.engine.up(NAME, POD)
+    assert "getGpuClasses has the stock" in str(caught.value)
+    assert await world.all("pods") == []
+
+
 async def test_a_locked_pod_is_not_stopped_and_says_why(world: World) -> None:
     await world.engine.up(NAME, POD | {"locked": True})
     with pytest.raises(Failed, match=r"^locked: .*locked"):

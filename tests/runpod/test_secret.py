@@ -1,5 +1,6 @@
 """A secret: in GraphQL alone, its value never shown, its mark in the description, and what happens when GraphQL is gone."""
 
+import asyncio
 import json
 import shutil
 from typing import Any
@@ -102,6 +103,15 @@ async def test_one_of_that_name_that_is_not_ours_is_left_alone_and_can_be_import
     assert await world.engine.up(NAME, program) == "same"
     assert await world.engine.up(NAME, program | {"description": "ours"}) == "update"
     assert (await world.secrets())[0]["description"].startswith("ours pl-")
+
+
+async def test_a_refresh_of_many_is_one_request(world: World) -> None:
+    names = [f"Secret/s{n}" for n in range(10)]
+    await asyncio.gather(*(world.engine.up(name, SECRET | {"name": name[7:]}) for name in names))
+    await world.restart()
+    world.requests.clear()
+    await asyncio.gather(*(world.engine.refresh(name) for name in names))
+    assert world.requests == ["POST /graphql"]
 
 
 async def test_one_that_is_gone_is_gone(world: World) -> None:
