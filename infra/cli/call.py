@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from infra.spec.errors import PilotlightError
@@ -29,18 +30,29 @@ def add_commands(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from infra.cli import engine, jobs, web
+    from infra.cli import engine
     from infra.kit.local import find_root
 
     request = read_request(args.input)
     root = find_root(None)
     endpoint = _endpoint(engine.outputs(root, args.stack), args.name, args.stack)
-    ask = web.call if endpoint["cloud"] == "modal" else jobs.call
-    answer = ask(
-        endpoint["url"], request, root=root, stack=args.stack, timeout_s=args.timeout, progress=_Progress()
+    answer = _ask(
+        endpoint, request, root=root, stack=args.stack, timeout_s=args.timeout, progress=_Progress()
     )
     print(json.dumps(answer, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
     return 0
+
+
+def _ask(endpoint: dict[str, Any], request: dict[str, Any], *, root: Path, stack: str, **how: Any) -> Any:
+    from infra.cli import jobs, web
+
+    url = endpoint["url"]
+    if endpoint["cloud"] == "modal":
+        return web.call(url, request, root=root, stack=stack, **how)
+    if endpoint["kind"] == "load_balancer":
+        headers = jobs.headers_for(url, root, stack)
+        return web.call(url, request, root=root, stack=stack, headers=headers, **how)
+    return jobs.call(url, request, root=root, stack=stack, **how)
 
 
 def read_request(text: str) -> dict[str, Any]:

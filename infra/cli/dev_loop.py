@@ -15,6 +15,7 @@ from infra.cli.dev_target import Answer, CannotStart, Superseded, Target
 from infra.spec.errors import PilotlightError
 
 T = TypeVar("T")
+_SLOW_S = 3.0  # until it is said what takes so long
 _LOG_S = 0.5  # for a log line to follow the answer that it is about
 _FRESH_S = 10.0
 """A file that is older was not saved now: it was moved here, or its time was set."""
@@ -109,7 +110,7 @@ class Loop:
         return False
 
     async def _answered(self, laps: "Laps") -> Answer:
-        version = await self._interruptible(self._target.build(laps))
+        version = await self._interruptible("building", self._target.build(laps))
         self._numbers.setdefault(version, len(self._numbers))
         if version != self.current:
             self._note(version)
@@ -119,7 +120,9 @@ class Loop:
             laps("swap")
         self._target.log.begin()
         try:
-            answer = await self._interruptible(self._target.call(self._request(), self._timeout_s))
+            answer = await self._interruptible(
+                "waiting for the answer", self._target.call(self._request(), self._timeout_s)
+            )
         except HandlerError:
             self.good = version
             raise
@@ -153,10 +156,14 @@ class Loop:
         else:
             self._say("the last good version answers again")
 
-    async def _interruptible(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _interruptible(self, doing: str, work: Coroutine[Any, Any, T]) -> T:
         """Raises Superseded when something changes, or all is to end, before `work` is done."""
         task = asyncio.ensure_future(work)
-        await _first(_done(task), self._dirty.wait(), self.stopped.wait())
+        slow = asyncio.get_running_loop().call_later(_SLOW_S, self._say, f"still {doing}; a save starts anew")
+        try:
+            await _first(_done(task), self._dirty.wait(), self.stopped.wait())
+        finally:
+            slow.cancel()
         if task.done():
             return task.result()
         task.cancel()

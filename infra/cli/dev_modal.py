@@ -13,8 +13,7 @@ from infra.cli.call import CallError, HandlerError
 from infra.cli.dev_log import WorkerLog
 from infra.cli.dev_source import Broken, Source
 from infra.cli.dev_state import Deployed
-from infra.cli.dev_target import Answer, CannotStart, Lap, connected, context, unless
-from infra.cli.http import is_local
+from infra.cli.dev_target import Answer, CannotStart, Lap, connected, context, post, unless
 from infra.kit.state import load_inputs
 from infra.spec.errors import PilotlightError
 
@@ -135,21 +134,10 @@ class ModalTarget:
             self._client = None
 
     async def _ask(self, request: dict[str, Any], timeout_s: float) -> tuple[Any]:
-        """The output in a tuple, because it may be None. When nobody waits any more the request is broken off, so that no
-        container of the next version takes it."""
-        import httpx
-
+        """The output in a tuple, because it may be None."""
         url = self._deployed.url
         headers = web.headers_for(url, self._root, self._deployed.stack, self._environ)
-        try:
-            async with httpx.AsyncClient(
-                timeout=timeout_s, follow_redirects=True, trust_env=not is_local(url)
-            ) as client:
-                answer = await client.post(url, json={"input": request}, headers=headers)
-        except httpx.TimeoutException:
-            raise CallError(f"no answer after {timeout_s:.0f} s") from None
-        except httpx.HTTPError as error:
-            raise CallError(f"{url} did not answer: {error}", fix="check that the cloud is up") from None
+        answer = await post(url, request, headers, timeout_s)
         return (web.output_of(url, answer.status_code, answer.text),)
 
     @property

@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.cli import jobs
+from infra.cli import jobs, web
 from infra.cli.call import HandlerError
 from infra.cli.dev_log import WorkerLog
 from infra.cli.dev_source import Broken, Source
 from infra.cli.dev_state import Deployed
-from infra.cli.dev_target import Answer, CannotStart, Lap, connected, context, in_thread, unless
+from infra.cli.dev_target import Answer, CannotStart, Lap, connected, context, in_thread, post, unless
 from infra.kit.state import load_inputs
 from infra.spec.errors import PilotlightError
 
@@ -117,8 +118,9 @@ class RunPodTarget:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-        waited, ran = job.get("delayTime", 0) / 1000, job.get("executionTime", 0) / 1000
-        return Answer(job.get("output"), {"start": waited, "predict": ran}, dict(self.log.phases))
+        names = {"delayTime": "start", "executionTime": "predict", "answerTime": "answer"}
+        took = {name: job[key] / 1000 for key, name in names.items() if key in job}
+        return Answer(job.get("output"), took, dict(self.log.phases))
 
     async def clean(self, versions: list[str]) -> None:
         """Manifests that no tag but ours holds. A registry that lets nobody delete keeps them."""
@@ -184,6 +186,8 @@ class RunPodTarget:
         return job
 
     async def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        if not self._deployed.url.endswith("/runsync"):
+            return await self._ask_balancer(request, timeout_s)
         url, root, stack = self._deployed.url, self._root, self._deployed.stack
         submitting = asyncio.ensure_future(
             asyncio.to_thread(jobs.submit, url, request, root=root, stack=stack)
@@ -205,6 +209,17 @@ class RunPodTarget:
             with contextlib.suppress(PilotlightError):
                 await asyncio.to_thread(jobs.cancel, url, await submitting, root=root, stack=stack)
             raise
+
+    async def _ask_balancer(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """The answer of a load balancer, in the form of a job's."""
+        url, started = self._deployed.url, time.monotonic()
+        headers = jobs.headers_for(url, self._root, self._deployed.stack)
+        answer = await post(url, request, headers, timeout_s)
+        return {
+            "output": web.output_of(url, answer.status_code, answer.text),
+            "workerId": answer.headers.get("X-Runpod-Worker-Id"),
+            "answerTime": (time.monotonic() - started) * 1000,
+        }
 
     async def _is_old(self, job: dict[str, Any]) -> bool:
         """Whether a worker of the version before took the job: busy ones stay until they are done."""

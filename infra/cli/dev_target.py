@@ -6,16 +6,21 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from infra.cli.call import CallError
 from infra.cli.dev_log import WorkerLog
 from infra.cli.dev_source import Source
 from infra.cli.dev_state import Row
+from infra.cli.http import is_local
 from infra.kit.config import configure
 from infra.kit.context import ConnectContext, Context, Subject
 from infra.kit.engine import Engine
 from infra.kit.mark import Entry, Mark
 from infra.spec.errors import PilotlightError
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 LIMIT_S = 900.0
@@ -110,6 +115,24 @@ async def connected(config: Any, provider: Row, root: Path, say: Callable[[str],
     if settings is None:
         raise PilotlightError("; ".join(f"{failure.path}: {failure.reason}" for failure in failures))
     return await config.connect(settings, ConnectContext(Subject(provider.urn), root, Voice(say)))
+
+
+async def post(
+    url: str, request: dict[str, Any], headers: dict[str, str], timeout_s: float
+) -> "httpx.Response":
+    """A request to a web endpoint. When nobody waits any more it is broken off, so that no worker of the next version
+    takes it. Raises CallError."""
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(
+            timeout=timeout_s, follow_redirects=True, trust_env=not is_local(url)
+        ) as client:
+            return await client.post(url, json={"input": request}, headers=headers)
+    except httpx.TimeoutException:
+        raise CallError(f"no answer after {timeout_s:.0f} s") from None
+    except httpx.HTTPError as error:
+        raise CallError(f"{url} did not answer: {error}", fix="check that the cloud is up") from None
 
 
 async def in_thread(

@@ -139,6 +139,11 @@ def _reason(error: Any) -> str:
     return str(parsed.get("error_message") or error)
 
 
+def headers_for(url: str, root: Path, stack: str) -> dict[str, str]:
+    """What a request to a load balancer needs. Raises CallError where the key for it is not known."""
+    return {"Content-Type": "application/json", "Authorization": f"Bearer {_key_for(url, root, stack)}"}
+
+
 def _key_for(url: str, root: Path, stack: str) -> str:
     """The key that belongs to `url`: the local cloud's for this machine, the account's for the real one."""
     if is_local(url):

@@ -1,4 +1,4 @@
-"""The caller's side of a Modal web endpoint: one request, its wait made visible, the output given back."""
+"""The caller's side of a web endpoint (Modal's, or RunPod's load balancer): one request, its wait made visible."""
 
 import json
 import os
@@ -25,20 +25,20 @@ def call(
     timeout_s: float,
     progress: Callable[[str, float], None],
     clock: Callable[[], float] = time.monotonic,
-    environ: Mapping[str, str] = os.environ,
+    headers: Mapping[str, str] | None = None,
 ) -> Any:
     """Send `{"input": request}` to the endpoint at `url` and return the handler's output.
 
-    What `progress` raises ends the wait.
+    `headers` say who asks; without them it is a Modal endpoint. What `progress` raises ends the wait.
     """
-    headers = headers_for(url, root, stack, environ)
+    headers = dict(headers or headers_for(url, root, stack))
     outgoing = urllib.request.Request(url, data=json.dumps({"input": request}).encode(), headers=headers)
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(_send(outgoing, timeout_s)), daemon=True)
     started = clock()
     thread.start()
     while thread.is_alive():
-        progress("waiting for a container's answer", clock() - started)
+        progress("waiting for the answer", clock() - started)
         thread.join(1.0)
     progress("", clock() - started)
     [answer] = answers
@@ -62,7 +62,7 @@ def output_of(url: str, status: int, text: str) -> Any:
     if isinstance(parsed, dict) and "error" in parsed:
         raise HandlerError(f"the handler failed: {_reason(parsed['error'])}")
     if status >= 400 or not isinstance(parsed, dict):
-        fix = "check the proxy auth token (MODAL_KEY, MODAL_SECRET)" if status == 401 else ""
+        fix = "check the API key, or the proxy auth token of Modal" if status == 401 else ""
         raise CallError(f"{urlsplit(url).path} answered {status}: {text.strip()[:2000]}", fix=fix)
     return parsed.get("output")
 
