@@ -103,6 +103,7 @@ def assemble(paths: CloudPaths, keys: Keys, ports: dict[str, int], settings: Set
         secrets=secrets,
         volumes=volumes,
         volume_place=lambda volume_id: _data_center(service, volume_id),
+        scale_down=lambda endpoint_id, most: _scale_down(service, endpoint_id, most),
         real_boot=boot,
     )
     pods = LocalPods(
@@ -214,6 +215,12 @@ def volumes_site(cloud: Cloud) -> web.Application:
     credentials = Credentials(keys.runpod_s3_access_key_id, keys.runpod_s3_secret_access_key)
     middlewares = [loopback_only(cloud.ports["runpod_s3"]), cloud.faults.middleware("runpod_s3")]
     return s3_site(cloud.volumes, partial(_data_center, cloud.service), credentials, cloud.clock, middlewares)
+
+
+async def _scale_down(service: RestService, endpoint_id: str, most: int) -> None:
+    """As somebody in RunPod's console would; REST v2 shows it, and so does `pulumi refresh`."""
+    fewest = min(int(service.endpoint(endpoint_id)["workers"]["min"]), most)
+    await service.update(endpoint_id, {"workers": {"min": fewest, "max": most}})
 
 
 def _data_center(service: RestService, volume_id: str) -> str | None:

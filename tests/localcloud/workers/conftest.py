@@ -310,6 +310,11 @@ async def serve_fleet(
 
 
 @pytest.fixture
+def base_record() -> EndpointRecord:
+    return RECORD
+
+
+@pytest.fixture
 def played(tmp_path: Path) -> Callable[[Callable[[Cloud], Awaitable[None]]], None]:
     """Runs an async test on a manual clock with played workers."""
 

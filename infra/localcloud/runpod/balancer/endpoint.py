@@ -58,6 +58,7 @@ class BalancedEndpoint:
             raise WorkerGone("affinity_worker_gone")
         waiting = _Waiting(self._clock.now(), worker_id)
         self._waiting.append(waiting)
+        self._platform.requested(self.id)
         limit = WAIT_S if worker_id is None else PINNED_WAIT_S
         expiry = self._platform.timers.after(limit, lambda: _refuse(waiting, NoWorker(self._why(waiting))))
         self._feed(prefer=affinity.worker_id)

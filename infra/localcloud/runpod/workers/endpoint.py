@@ -67,6 +67,7 @@ class Endpoint:
         self.queue.add(job)
         self._ends[job.id] = self._platform.timers.after(job.ttl_s, lambda: self._vanish(job))
         self._changed(job)
+        self._platform.requested(self.id)
         self._feed()
         self.crew.adjust()
         return job

@@ -33,6 +33,7 @@ from infra.localcloud.runpod.workers.crew import Crew
 from infra.localcloud.runpod.workers.endpoint import Endpoint
 from infra.localcloud.runpod.workers.env import make_private
 from infra.localcloud.runpod.workers.flashboot import FlashBoot
+from infra.localcloud.runpod.workers.idling import Idling, ScaleDown
 from infra.localcloud.runpod.workers.journal import Journal, KeyValues
 from infra.localcloud.runpod.workers.logs import prune
 from infra.localcloud.runpod.workers.placement import Place, find
@@ -67,7 +68,8 @@ class NoSecrets:
 
 class LocalFleet:
     """Implements `Fleet`. `base_url` is this daemon's origin as workers reach it, `state_dir` is for workers' homes
-    and logs, `worker_env` what every worker is offered (object store credentials, PILOTLIGHT_CACHE), `real_boot` the
+    and logs, `volume_place` says in which data center a network volume is, `scale_down(endpoint, most)` lowers an idle
+    endpoint's workers in the control plane, `worker_env` is what every worker is offered (object store credentials, PILOTLIGHT_CACHE), `real_boot` the
     seconds that acquiring a machine and its image take where `cold_start` is "real".
 
     Make it inside a running event loop, one per `state_dir`: what an earlier one left running there is killed.
@@ -90,6 +92,7 @@ class LocalFleet:
         secrets: Secrets | None = None,
         volumes: Volumes | None = None,
         volume_place: Callable[[str], str | None] = lambda volume_id: None,
+        scale_down: ScaleDown | None = None,
         real_boot: Callable[[EndpointRecord], float] | None = None,
     ) -> None:
         self._clock = clock
@@ -104,6 +107,8 @@ class LocalFleet:
             if isinstance(self._launcher, ProcessLauncher)
             else None
         )
+        kept = store.kv("runpod.last_requests")
+        self._idling = Idling(clock, self._timers, kept, scale_down or self._lower)
         self._endpoints: dict[str, Endpoint] = {}
         self._balanced: dict[str, BalancedEndpoint] = {}
         self._platform = Platform(
@@ -124,6 +129,7 @@ class LocalFleet:
             flash_hit=lambda record: (
                 record.flashboot != "OFF" and self._random.random() < settings.flashboot_hit_rate
             ),
+            requested=self._idling.requested,
             notify=self._webhooks.notify,
             boot_delay=self._boot_delay,
         )
@@ -152,12 +158,14 @@ class LocalFleet:
         if new_image and self._flashboot is not None:
             self._flashboot.forget(endpoint.id)
         known.apply(endpoint)
+        self._idling.watch(endpoint)
         if new_image:
             known.crew.check_image()
 
     async def remove(self, endpoint_id: str) -> None:
         endpoint = self._endpoints.pop(endpoint_id, None) or self._balanced.pop(endpoint_id, None)
         if endpoint is not None:
+            self._idling.forget(endpoint_id)
             await endpoint.remove()
             if self._flashboot is not None:
                 self._flashboot.forget(endpoint_id)
@@ -240,3 +248,11 @@ class LocalFleet:
         if self._real_boot is None or self._settings.cold_start != "real":
             return 0.0
         return self._real_boot(record if hit else replace(record, flashboot="OFF"))
+
+    async def _lower(self, endpoint_id: str, most: int) -> None:
+        """Where no control plane keeps the endpoints."""
+        endpoint = self._known(endpoint_id)
+        if endpoint is not None:
+            record = endpoint.crew.record
+            fewest = min(record.workers_min, most)
+            await self.apply(replace(record, workers_min=fewest, workers_max=most))

@@ -41,6 +41,7 @@ class Platform:
     boot_delay: Callable[
         [EndpointRecord, bool], float
     ]  # seconds that a machine and the image take, after a hit or not
+    requested: Callable[[str], None]  # an endpoint got a request
     notify: Callable[[str, dict[str, Any]], None]  # webhook url, the job's view
 
 
