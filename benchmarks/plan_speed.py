@@ -2,6 +2,7 @@
 
 30 days at 35,000 requests through the engine, 1,000 idle timeouts by gaps, a plan as `pulumi preview` makes it, and the
 search over two clouds and ten classes of GPU. With numba installed the compiled engine is timed too.
+What was wanted is held against CPU time, which a busy machine distorts less.
 """
 
 import statistics
@@ -74,15 +75,15 @@ def main() -> int:
 def report(key: str, label: str, work: Callable[[], object], times: int = 7) -> bool:
     """Whether it missed what was wanted."""
     work()
-    taken = []
+    wall, cpu = [], []
     for _ in range(times):
-        begin = time.perf_counter()
+        begin, spent = time.perf_counter(), time.process_time()
         work()
-        taken.append((time.perf_counter() - begin) * 1000)
-    best, middle = min(taken), statistics.median(taken)
-    limit = TARGETS_MS.get(key)
+        cpu.append((time.process_time() - spent) * 1000)
+        wall.append((time.perf_counter() - begin) * 1000)
+    limit, middle = TARGETS_MS.get(key), statistics.median(cpu)
     verdict = "" if limit is None else f"  wanted < {limit:g} ms: {'yes' if middle < limit else 'NO'}"
-    print(f"{label:<62} median {middle:8.2f} ms, best {best:8.2f} ms{verdict}")
+    print(f"{label:<58} median {middle:8.2f} ms of CPU, {statistics.median(wall):8.2f} ms of time{verdict}")
     return limit is not None and middle >= limit
 
 

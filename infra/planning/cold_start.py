@@ -44,14 +44,19 @@ class Phases:
 
     def boots(self, *, worst: bool) -> Sequence[Boot]:
         """Starts spread evenly over the distribution, in a fixed order that looks random."""
-        hits = 0 if worst or self.fast is None else round(self.hit_rate * _BOOTS)
-        middle, slow = total(self.full)
-        free_share = _unbilled_share(self.full, self.unbilled)
-        boots = [Boot(t, t * free_share) for t in _spread(middle, slow, _BOOTS - hits)]
-        if self.fast is not None:
-            boots += [Boot(t, 0.0) for t in _spread(self.fast.p50, self.fast.p95, hits)]
-        Random(0).shuffle(boots)
-        return boots
+        return _boots(self, worst)
+
+
+@lru_cache(maxsize=256)
+def _boots(phases: Phases, worst: bool) -> tuple[Boot, ...]:
+    hits = 0 if worst or phases.fast is None else round(phases.hit_rate * _BOOTS)
+    middle, slow = total(phases.full)
+    free_share = _unbilled_share(phases.full, phases.unbilled)
+    boots = [Boot(t, t * free_share) for t in _spread(middle, slow, _BOOTS - hits)]
+    if phases.fast is not None:
+        boots += [Boot(t, 0.0) for t in _spread(phases.fast.p50, phases.fast.p95, hits)]
+    Random(0).shuffle(boots)
+    return tuple(boots)
 
 
 def phases_of(request: PlanRequest, cloud: str, gpu: str | None, catalog: Catalog) -> Phases:

@@ -40,6 +40,7 @@ class Behaviour:
     phases: Phases
     _runs: dict[object, list[tuple[int, Score]]] = field(default_factory=dict)
     _levels: Levels | None = None
+    _up: dict[float, float] = field(default_factory=dict)
 
     def score(
         self,
@@ -79,6 +80,12 @@ class Behaviour:
     def usd_per_month(self, place: Place, setting: Setting, catalog: Catalog) -> float:
         return round(self.score(setting, catalog).billed * place.usd_per_hour * HOURS_PER_MONTH, 2)
 
+    def high_usd_per_month(self, place: Place, setting: Setting, catalog: Catalog) -> float:
+        """At the high end of the traffic, with the slowest starts."""
+        high, slower = self.workload.profile.interval[1], 1 + self.workload.error
+        billed = self.score(setting, catalog, volume=high, slower=slower, worst=True).billed
+        return min(billed, setting.workers.max) * place.usd_per_hour * HOURS_PER_MONTH
+
     def at_least(self, place: Place, least: int, idle_timeout_s: float = 0.0) -> float:
         """US dollars a month that no setting with this minimum and timeout stays below.
 
@@ -86,16 +93,24 @@ class Behaviour:
         at least one worker; it is billed, except while it is the first and has no process yet. The latter is counted
         once for each time that all workers may have been gone, which needs a timeout longer than any start.
         """
-        workers = max(float(least), self.workload.work_share)
-        boots = self.phases.boots(worst=False)
-        if least == 0 and idle_timeout_s >= max(boot.seconds for boot in boots):
+        up = self._least_up(idle_timeout_s) if least == 0 else 0.0
+        workers = max(float(least), self.workload.work_share, up)
+        return round(workers * place.usd_per_hour * HOURS_PER_MONTH, 2) - 0.01
+
+    def _least_up(self, idle_timeout_s: float) -> float:
+        """Workers that are billed on average whatever the settings, by the argument above."""
+        if idle_timeout_s in self._up:
+            return self._up[idle_timeout_s]
+        boots, up = self.phases.boots(worst=False), 0.0
+        if idle_timeout_s >= max(boot.seconds for boot in boots):
             first = self.levels.gaps[0] if self.levels.gaps else []
             bridged = sum(min(gap, idle_timeout_s) for gap in first)
             starts = 1 + sum(gap > idle_timeout_s for gap in first)
             unbilled = starts * max(boot.unbilled for boot in boots)
-            up = self.levels.busy_s[0] + bridged - unbilled if self.levels.busy_s else 0.0
-            workers = max(workers, up / self.workload.profile.horizon_s)
-        return round(workers * place.usd_per_hour * HOURS_PER_MONTH, 2) - 0.01
+            busy = self.levels.busy_s[0] if self.levels.busy_s else 0.0
+            up = (busy + bridged - unbilled) / self.workload.profile.horizon_s
+        self._up[idle_timeout_s] = up
+        return up
 
     @property
     def levels(self) -> Levels:

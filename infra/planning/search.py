@@ -36,7 +36,7 @@ from infra.planning.synthetic import profile_of
 from infra.spec.errors import PilotlightError
 
 SEARCH_REQUESTS = 1_000
-_FAR = 1.5
+_FAR = 3.0
 _PLOTTED = 2  # minima whose settings are played for the plot
 
 
@@ -179,11 +179,22 @@ class _Search:
         """Its plan if it keeps SLO and budget at the pessimistic end."""
         behaviour, slo = self.found[candidate.place], self.request.slo
         reason = behaviour.misses(candidate.setting, slo, self.catalog) if slo else ""
+        reason = reason or self._far_over_budget(behaviour, candidate)
         plan = None if reason else self.plan(candidate)
         if plan is not None and not plan.breaches:
             return plan
         self._missed.setdefault(candidate.place, reason or (plan.breaches[0] if plan else ""))
         return None
+
+    def _far_over_budget(self, behaviour: Behaviour, candidate: Candidate) -> str:
+        """Spares the whole plan of what the sample shows to be out of reach; close calls are left to the plan."""
+        budget = self.request.budget
+        if budget is None:
+            return ""
+        high = behaviour.high_usd_per_month(candidate.place, candidate.setting, self.catalog)
+        if high <= 1.2 * float(budget.usd_per_month):
+            return ""
+        return f"${high:,.2f} a month at the high end is over the budget of ${budget.usd_per_month:,}"
 
     def plan(self, candidate: Candidate) -> EndpointPlan:
         request = placed(self.request, candidate.place, candidate.setting)

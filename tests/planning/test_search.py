@@ -53,17 +53,9 @@ def exhaustive(wanted: PlanRequest, profile: TrafficProfile) -> EndpointPlan | N
             (candidate for group in groups for candidate in run.candidates(group, spare=False)),
             key=lambda candidate: candidate.order,
         )
-        best += (
-            [plan for plan in map(run.holds, every) if plan is not None][:1]
-            if wanted.slo is None
-            else first(run, every)
-        )
+        found = next((plan for plan in map(run.holds, every) if plan is not None), None)
+        best += [found] if found else []
     return min(best, key=lambda plan: favour(plan, wanted), default=None)
-
-
-def first(run: _Search, every: list[Any]) -> list[EndpointPlan]:
-    found = next((plan for plan in map(run.holds, every) if plan is not None), None)
-    return [] if found is None else [found]
 
 
 def scenarios(count: int, start: int = 0) -> Iterator[tuple[PlanRequest, TrafficProfile]]:
@@ -147,7 +139,7 @@ def test_an_slo_that_no_cloud_meets_names_the_best_there_is() -> None:
     found = place(slo={"wait_p95_s": 0.001}, traffic={"requests_per_hour": 3000, "service_s": 60})
     assert found.chosen is None
     assert found.reasons[0].startswith("no candidate holds")
-    found = place(slo={"cold_start_p95_s": 500, "cold_share": 0.0})
+    found = place(slo={"wait_p95_s": 0.001}, traffic={"requests_per_hour": 300, "service_s": 30})
     assert found.chosen is None
     assert found.best_effort is not None
     assert found.best_effort.breaches
@@ -155,8 +147,11 @@ def test_an_slo_that_no_cloud_meets_names_the_best_there_is() -> None:
 
 
 def test_a_cold_start_that_no_phase_allows_says_so_for_each_place() -> None:
-    with pytest.raises(NothingToPlace, match=r"cold start p95 .* is over the 0.5 s of the SLO"):
-        place(slo={"cold_start_p95_s": 0.5})
+    found = place(slo={"cold_start_p95_s": 0.5})
+    assert found.chosen is None
+    assert len(found.refused) == 2
+    assert all("is over the 0.5 s of the SLO" in item.reason for item in found.refused)
+    assert found.reasons[0].startswith("no candidate holds: the best there is")
 
 
 def test_a_budget_that_no_candidate_keeps_is_a_reason() -> None:
@@ -223,6 +218,7 @@ def test_machines_that_are_always_on_are_compared(quick: Placement) -> None:
 def test_a_model_that_fits_no_single_card_gets_several() -> None:
     found = place(
         gpu="auto",
+        cloud="modal",
         traffic={"requests_per_hour": 5},
         llm={"params_b": 70, "layers": 80, "kv_heads": 8},
         slo={"cold_start_p95_s": 1000},
