@@ -108,14 +108,13 @@ class NetworkVolume(Resource[Account, NetworkVolumeInputs, NetworkVolumeState]):
                 fix="set `forceDestroy` (force_destroy=True), run `pulumi up`, and then remove it. Or, once you have "
                 "copied its files, delete it at RunPod's console and run this again",
             )
-        await self._remove(ctx, id)
+        await ctx.client.volumes.delete(ctx, id)
 
     async def discard(self, ctx: Context[Account], id: str, old: NetworkVolumeState) -> None:
         # Its id never reached a program, so there is nothing in it, unless someone found and mounted it.
-        if not await mounted_by(ctx, id):
-            await self._remove(ctx, id)
-
-    async def _remove(self, ctx: Context[Account], id: str) -> None:
+        users = await mounted_by(ctx, id)
+        if users:
+            raise Conflict(f"network volume {id} was left behind, and {', '.join(users[:3])} mounts it")
         await ctx.client.volumes.delete(ctx, id)
 
 

@@ -131,3 +131,5 @@ async def test_someone_mounting_a_leftover_keeps_it(world: World) -> None:
     await world.restart()
     await world.engine.up("NetworkVolume/w", unnamed)
     assert leftover in [raw["id"] for raw in await volumes(world)]
+    assert f"DELETE /v2/network-volumes/{leftover}" not in world.requests
+    assert any('endpoint "search" mounts it' in text for text in world.link.warned)

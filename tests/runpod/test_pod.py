@@ -263,6 +263,16 @@ async def test_what_only_runpod_knows_is_refused_at_its_property(
     assert await world.all("pods") == []
 
 
+async def test_an_imported_pod_is_not_restarted_for_a_mark(world: World) -> None:
+    body = {"name": "console", "image": "i", "gpu": {"id": "NVIDIA L4", "count": 1}, "env": {"A": "b"}}
+    made = await world.call("POST", "/v2/pods", body)
+    await world.engine.adopt(NAME, made["id"])
+    program = {"name": "renamed", "image": "i", "gpu": {"id": "NVIDIA L4"}, "env": {"A": "b"}}
+    assert await world.engine.up(NAME, program) == "update"
+    raw = await pod(world)
+    assert (raw["name"], raw["env"]) == ("renamed", {"A": "b"})
+
+
 async def test_a_card_that_is_sold_out_says_where_to_look(world: World) -> None:
     world.settings.stock = {"*": {"NVIDIA L4": "NONE"}}
     with pytest.raises(Failed, match=r"^gpu") as caught:
