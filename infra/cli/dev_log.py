@@ -10,7 +10,7 @@ from infra.cli.dev_source import Source
 
 _NOISE = ("--- Starting Serverless Worker", "cannot start: ")
 _OUR_FRAMES = re.compile(
-    r"/pilotlight_runtime/|<frozen |/importlib/|/runpod/serverless/|/modal/|/asyncio/|/pl_[0-9a-f]{20}\.py"
+    r"/pilotlight_runtime/|<frozen |/importlib/|/runpod/serverless/|/modal/|/asyncio/|/concurrent/futures/|/pl_[0-9a-f]{20}\.py"
 )
 _OUR_ERRORS = "pilotlight_runtime.errors."
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")

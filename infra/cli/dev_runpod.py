@@ -5,6 +5,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ class RunPodTarget:
         self._tasks: set[asyncio.Task[None]] = set()
         self._swapped = False
         self._look = asyncio.Event()
+        self._since = datetime.now(UTC).isoformat()
 
     async def open(self) -> None:
         from infra.artifacts import config as artifacts
@@ -263,7 +265,9 @@ class RunPodTarget:
     async def _read_log(self, worker_id: str) -> None:
         log = self.log
         path = f"{self._path}/workers/{worker_id}/logs"
-        async for payload in self._api.follow(path, {"tail": "1000"}):
+        # Of a worker that ran before we came only what it says from now on.
+        asked = {"tail": "1000"} if self._swapped else {"since": self._since}
+        async for payload in self._api.follow(path, asked):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 said = json.loads(payload)
                 log.line(str(said["line"]).rstrip(), system=said.get("source") == "system")
