@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from components.model_image import ModelImage
+import pulumi
+
 from components.staged_weights import StagedWeights
 from infra.spec.declarations import EndpointSpec, wire
 
 
 def endpoint_intent(
-    name: str, spec: EndpointSpec, image: ModelImage | None, weights: StagedWeights | None
+    name: str, spec: EndpointSpec, image_bytes: pulumi.Output[int] | None, weights: StagedWeights | None
 ) -> dict[str, Any]:
-    """`image` is one that a cold worker has to fetch. Sizes that nobody declared are those of what was built and staged."""
+    """`image_bytes` are what a cold worker has to fetch. Sizes that nobody declared are those of what was built and staged."""
     intent = {"endpoint": name, **wire(spec)}
     if spec.sizes is None:
-        built = {} if image is None else {"image_bytes": image.size_bytes}
+        built = {} if image_bytes is None else {"image_bytes": image_bytes}
         staged = {} if weights is None else {"weights_bytes": weights.size_bytes}
         intent |= {"sizes": {**built, **staged}} if built or staged else {}
     return intent

@@ -69,7 +69,15 @@ class ModelImage(pulumi.ComponentResource):
     @property
     def packages_ref(self) -> pulumi.Output[str]:
         """An image for a cloud that brings its own runtime (Modal): this one's base, packages and environment."""
-        return self._image(f"{self._name}-packages", template="runpod-job").ref
+        return self._packages().ref
+
+    @property
+    def packages_size_bytes(self) -> pulumi.Output[int]:
+        """As `size_bytes`, of that image."""
+        return self._packages().size_bytes
+
+    def _packages(self) -> Image:
+        return self._image(f"{self._name}-packages", template="runpod-job")
 
     def _image(self, name: str, template: str = "runpod", functions: list[str] | None = None) -> Image:
         if name not in self._built:

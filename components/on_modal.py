@@ -57,7 +57,9 @@ def deploy_on_modal(
         weights=weights.uri if weights else None,
         classes={CLASS: service},
         tags=spec.tags,
-        intent=endpoint_intent(name, spec, image if image.spec.prebuilt else None, weights),
+        intent=endpoint_intent(
+            name, spec, image.packages_size_bytes if image.spec.prebuilt else None, weights
+        ),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[weights] if weights else None),
     )
     return Deployed(app, app.url, app.module)

@@ -36,7 +36,9 @@ def deploy_on_runpod(
             **(weights.worker_env if weights else {}),
             **env,
         },
-        intent=endpoint_intent(name, spec, image if isinstance(image, ModelImage) else None, weights),
+        intent=endpoint_intent(
+            name, spec, image.size_bytes if isinstance(image, ModelImage) else None, weights
+        ),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[weights] if weights else None),
         **arguments,
     )

@@ -48,6 +48,12 @@ def test_a_whole_declaration_maps() -> None:
     assert service["web"] == {"requires_proxy_auth": True}
 
 
+def test_a_load_balancer_is_the_same_web_address() -> None:
+    service, problems = mapped(gpu="L4", kind="load_balancer")
+    assert problems == {}
+    assert service == mapped(gpu="L4")[0]
+
+
 def test_without_auth_the_address_is_open() -> None:
     assert mapped(gpu="L4", auth="none")[0]["web"] == {"requires_proxy_auth": False}
 
