@@ -120,8 +120,11 @@ class FakePods:
         self.history: list[str] = []
         self.lines: list[LogLine] = []
         self.fail: Exception | None = None
+        self.hold: asyncio.Event | None = None
 
     async def apply(self, pod: PodRecord) -> None:
+        if self.hold:
+            await self.hold.wait()
         if self.fail:
             raise self.fail
         self.records[pod.id] = pod

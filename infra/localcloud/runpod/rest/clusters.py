@@ -1,6 +1,7 @@
 """/v2/clusters: pods of one shape that start together. Their network here is this machine's loopback."""
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -37,6 +38,8 @@ class Clusters:
     def __init__(self, service: "RestService") -> None:
         self._service = service
         self.rows = Rows(service.store, "clusters", "cluster", id_length=14)
+        # A delete waits until its cluster is all there, or its last members would be left without one.
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def members(self, cluster_id: str) -> list[dict[str, Any]]:
         """By rank."""
@@ -59,16 +62,17 @@ class Clusters:
                 "createdAt": service.clock.now(),
             }
         )
-        try:
-            for rank in range(count):
-                env = _environment(rank, count, gpus) | body.get("env", {})
-                member = shape | {"name": f"{body['name']}-{rank}", "env": env}
-                await service.pods.create(member, cluster=_membership(cluster, rank))
-        except BaseException:
-            await self.delete(cluster["id"])
-            raise
-        one = service.pods.rates(self.members(cluster["id"])[0])
-        service.ledger.open("cluster", cluster["id"], {name: rate * count for name, rate in one.items()})
+        async with self._locks[cluster["id"]]:
+            try:
+                for rank in range(count):
+                    env = _environment(rank, count, gpus) | body.get("env", {})
+                    member = shape | {"name": f"{body['name']}-{rank}", "env": env}
+                    await service.pods.create(member, cluster=_membership(cluster, rank))
+            except BaseException:
+                await self._delete(cluster["id"])
+                raise
+            one = service.pods.rates(self.members(cluster["id"])[0])
+            service.ledger.open("cluster", cluster["id"], {name: rate * count for name, rate in one.items()})
         return cluster
 
     def rename(self, cluster_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +82,12 @@ class Clusters:
 
     async def delete(self, cluster_id: str) -> None:
         self.rows.get(cluster_id)
+        async with self._locks[cluster_id]:
+            self.rows.get(cluster_id)
+            await self._delete(cluster_id)
+        self._locks.pop(cluster_id, None)
+
+    async def _delete(self, cluster_id: str) -> None:
         for pod in self.members(cluster_id):
             await self._service.pods.delete_member(pod["id"])
         self.rows.remove(cluster_id)

@@ -61,13 +61,14 @@ class PodBook:
         pod = self.planned(self._with_template(body))
         host = self.host
         pod = self.rows.add(pod | ({"cluster": cluster} if cluster else {}))
-        try:
-            await host.apply(pod_record(pod))
-        except BaseException:
-            self.rows.remove(pod["id"])
-            await host.remove(pod["id"])
-            raise
-        self._bill(pod)
+        async with self._locks[pod["id"]]:
+            try:
+                await host.apply(pod_record(pod))
+            except BaseException:
+                self.rows.remove(pod["id"])
+                await host.remove(pod["id"])
+                raise
+            self._bill(pod)
         return pod
 
     async def update(self, pod_id: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -40,8 +40,7 @@ class Registries:
             raise bad_request("Registry credential is in use by a pod and cannot be deleted")
         self.rows.remove(registry_id)
         service.templates.forget_registry(registry_id)
-        for endpoint in endpoints:
-            await service.save_quietly(endpoint | {"registry": None})
+        await service.forget_registry(registry_id)
 
     def check(self, body: dict[str, Any]) -> None:
         """A credential that a body names must exist. Raises Problem 400."""

@@ -116,8 +116,10 @@ class RestService:
         """`template`: the one that GraphQL binds it to; `extra`: what only GraphQL shows."""
         body = self.templates.applied_to_endpoint(body)
         endpoint = new_endpoint(body, self.offers)
-        self._check_references(endpoint, body)
+        self._check_references(endpoint, body, template)
         await self._check_image(endpoint["image"])
+        # What it refers to may have gone while the image was looked for.
+        self._check_references(endpoint, body, template)
         endpoint |= {"id": self._new_id(), "createdAt": self.clock.now(), "version": 1}
         endpoint |= (extra or {}) | ({"template": template} if template else {})
         async with self._locks[endpoint["id"]]:
@@ -144,12 +146,13 @@ class RestService:
             old = self.endpoint(endpoint_id)
             body = self.templates.applied(body, serverless=True)
             new = changed_endpoint(old, body, self.offers)
-            self._check_references(new, body)
+            self._check_references(new, body, template)
             new |= (extra or {}) | ({"template": template} if template else {})
             if new == old:
                 return old
             if new["image"] != old["image"]:
                 await self._check_image(new["image"])
+                self._check_references(new, body, template)
             diff = [
                 {"field": field, "old": old[name], "new": new[name]}
                 for name, field in CONTAINER_FIELDS.items()
@@ -174,14 +177,24 @@ class RestService:
                 self.templates.rows.remove(bound)
         self._locks.pop(endpoint_id, None)
 
-    async def save_quietly(self, endpoint: dict[str, Any]) -> None:
-        """Keep and apply it without a release."""
-        self.store.save_endpoint(endpoint["id"], endpoint)
-        await self.fleet.apply(record(endpoint))
+    async def forget_registry(self, registry_id: str) -> None:
+        """Endpoints silently lose it, without a release."""
+        for endpoint in self.store.endpoints():
+            if endpoint["registry"] != registry_id:
+                continue
+            async with self._locks[endpoint["id"]]:
+                current = self.store.endpoint(endpoint["id"])
+                if current is None or current["registry"] != registry_id:
+                    continue
+                new = current | {"registry": None}
+                self.store.save_endpoint(new["id"], new)
+                await self.fleet.apply(record(new))
 
-    def _check_references(self, endpoint: dict[str, Any], body: dict[str, Any]) -> None:
+    def _check_references(self, endpoint: dict[str, Any], body: dict[str, Any], template: str | None) -> None:
         self.registries.check(body)
         self.volumes.check_endpoint(endpoint)
+        if template is not None:
+            self.templates.rows.get(template)
 
     def _lock(self, endpoint_id: str) -> asyncio.Lock:
         self.endpoint(endpoint_id)
