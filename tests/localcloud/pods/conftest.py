@@ -67,11 +67,13 @@ class Played:
 class Stage:
     def __init__(self) -> None:
         self.containers: list[Played] = []
+        self.meanwhile: Callable[[], None] = lambda: None  # what happens while one is launched
 
     def launch(
         self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: Any, errors: Any = None
     ) -> Played:
         self.containers.append(Played(argv, env, log))
+        self.meanwhile()
         return self.containers[-1]
 
     def close(self) -> None: ...

@@ -173,6 +173,19 @@ def test_stopped_while_it_waits_for_a_machine(played: Played) -> None:
     played(test)
 
 
+def test_stopped_at_the_moment_of_its_start(played: Played) -> None:
+    async def test(world: World) -> None:
+        world.stage.meanwhile = lambda: world.pods._pods[world.record.id].stop()
+        await world.apply()
+        container = await world.until(lambda: world.stage.containers and world.last)
+        assert await container.exited == -15
+        await world.clock.advance(60)
+        assert (world.view.status, world.view.ports) == (PodStatus.EXITED, {})
+        assert len(world.stage.containers) == 1
+
+    played(test)
+
+
 def test_faults_befall_pods(played: Played) -> None:
     async def test(world: World) -> None:
         path = f"/v2/pods/{world.record.id}"
