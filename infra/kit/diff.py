@@ -43,6 +43,16 @@ def diff(model: type[Model], olds: Tree, news: Tree, ignored: tuple[str, ...] = 
     return [item for item in found if not _is_ignored(item.path, ignored) and not (imported and item.unread)]
 
 
+def with_choices(model: type[Model], olds: Tree, outputs: Tree) -> Tree:
+    """Old inputs with what the cloud chose where they left it open: declaring just that is no difference."""
+    chosen = {
+        spec.wire: outputs[spec.wire]
+        for spec in specs(model)
+        if spec.meta.server_default and olds.get(spec.wire) is None and outputs.get(spec.wire) is not None
+    }
+    return {**olds, **chosen}
+
+
 def _fields(model: type[Model], olds: Tree, news: Tree, at: Path, outer: Meta) -> Iterator[Difference]:
     for spec in specs(model):
         old, new = olds.get(spec.wire), news.get(spec.wire)

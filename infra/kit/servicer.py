@@ -57,7 +57,8 @@ class Servicer(Process):
         async with self.faults(context, request.urn, "Diff", olds, news):
             resource, _ = self._resource(request.urn)
             self.session.seen(request.urn, olds, request.id)
-            found = differ.diff(resource.Inputs, olds, news, tuple(request.ignoreChanges))
+            known = differ.with_choices(resource.Inputs, olds, decode(request.olds))
+            found = differ.diff(resource.Inputs, known, news, tuple(request.ignoreChanges))
             response = as_diff(found)
             entry = Entry.of(olds)
             if entry and not found and self.session.leftovers(request.urn, entry.mark):

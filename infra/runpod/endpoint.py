@@ -14,7 +14,7 @@ from infra.runpod.endpoint_model import (
     ScalingType,
 )
 from infra.runpod.errors import at_property
-from infra.runpod.market import refuse_where_no_gpu_is
+from infra.runpod.market import refuse_empty_places
 
 
 class Endpoint(Resource[Account, EndpointInputs, EndpointState]):
@@ -53,7 +53,7 @@ class Endpoint(Resource[Account, EndpointInputs, EndpointState]):
 
     async def create(self, ctx: Context[Account], inputs: EndpointInputs) -> Created[EndpointState]:
         mark = str(ctx.mark)
-        await refuse_where_no_gpu_is(ctx, inputs)
+        await refuse_empty_places(ctx, inputs)
         with at_property(endpoint_wire.NAMES, endpoint_wire.WORDS):
             raw = await ctx.client.endpoints.create(
                 ctx,
@@ -85,6 +85,8 @@ class Endpoint(Resource[Account, EndpointInputs, EndpointState]):
         if not new.repair_scale_down and old.workers.max == new.workers.max:
             keep = idle.lowered(raw, new.workers)
         patch = endpoint_wire.patch_body(raw, new, str(ctx.mark), keep_max=keep)
+        if patch.keys() & {"gpu", "cpu", "dataCenterIds"}:
+            await refuse_empty_places(ctx, new)
         if patch:
             with at_property(endpoint_wire.NAMES, endpoint_wire.WORDS):
                 raw = await ctx.client.endpoints.update(ctx, id, patch, new.env.values())

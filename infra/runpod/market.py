@@ -45,41 +45,48 @@ class Market:
         return found
 
 
-async def refuse_where_no_gpu_is(ctx: "Context[Account]", inputs: "EndpointInputs") -> None:
-    """Refuses an endpoint whose data centers have none of its GPU types; one whose types are sold out is warned of.
+async def refuse_empty_places(ctx: "Context[Account]", inputs: "EndpointInputs") -> None:
+    """Refuses an endpoint whose data centers have none of its hardware; hardware that is sold out is warned of.
 
     RunPod would take it, and its workers would wait for ever.
     """
-    from infra.catalog import load
     from infra.catalog.model import squeeze
 
-    gpu, places = inputs.gpu, inputs.data_center_ids
-    if gpu is None or not places:
+    places = inputs.data_center_ids
+    types, key = _hardware(inputs)
+    if not places or not types:
         return
-    excluded = {squeeze(name) for name in gpu.excluded_types}
-    pools = load().runpod_pools
-    types = {id for pool in gpu.pools for id in map(squeeze, pools.get(pool, ())) if id not in excluded}
     levels: dict[str, list[str]] = {}
     for raw in await ctx.client.market.data_centers(ctx):
-        found = [one for one in raw.get("gpuAvailability") or [] if squeeze(one["id"]) in types]
-        if found:
-            levels[raw["id"]] = [one["availability"] for one in found]
-        elif raw["id"] in places:
-            levels.setdefault(raw["id"], [])
+        offered = [one["availability"] for one in raw.get(key) or [] if squeeze(one["id"]) in types]
+        levels[raw["id"]] = offered
     here = [place for place in places if place in levels]
     names = ", ".join(sorted(types))
-    if here and not any(levels[place] for place in here) and len(here) == len(places):
+    if len(here) == len(places) and not any(levels[place] for place in here):
         elsewhere = sorted(place for place, found in levels.items() if found)
         raise Rejected(
-            f"dataCenterIds: {', '.join(places)} has none of these GPU types: {names}",
-            fix=f"choose other GPU pools, or data centers that have them ({', '.join(elsewhere) or 'none has'}); a network "
-            "volume must be in the same data center",
+            f"dataCenterIds: {', '.join(places)} has none of these: {names}",
+            fix=f"choose other hardware, or data centers that have it ({', '.join(elsewhere) or 'none has'}); a network volume "
+            "must be in the same data center",
         )
     if here and all(level == "NONE" for place in here for level in levels[place]):
         ctx.warn(
             f"{names}: sold out in {', '.join(places)} at the moment. Workers wait until some are free; more pools or data "
             "centers make that less likely"
         )
+
+
+def _hardware(inputs: "EndpointInputs") -> tuple[set[str], str]:
+    """GPU types or CPU flavors, and under what a data center lists them."""
+    from infra.catalog import load
+    from infra.catalog.model import squeeze
+
+    if inputs.gpu is None:
+        return {cpu.id for cpu in inputs.cpu or []}, "cpuAvailability"
+    excluded = {squeeze(name) for name in inputs.gpu.excluded_types}
+    pools = load().runpod_pools
+    types = {squeeze(id) for pool in inputs.gpu.pools for id in pools.get(pool, ())}
+    return types - excluded, "gpuAvailability"
 
 
 async def sold_out(ctx: "Context[Account]", pools: list[str], places: list[str]) -> list[str]:

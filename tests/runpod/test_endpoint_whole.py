@@ -160,13 +160,16 @@ async def test_a_data_center_without_the_gpu_is_refused_before_anything_is_made(
 
     monkeypatch.setattr(Market, "data_centers", offered)
     mounted = {"networkVolumes": ["v1"], "networkVolumeDataCenters": ["EU-RO-1"]}
-    with pytest.raises(
-        Failed, match=r"^dataCenterIds: EU-RO-1 has none of these GPU types: .*NVIDIA L4"
-    ) as caught:
+    with pytest.raises(Failed, match=r"^dataCenterIds: EU-RO-1 has none of these: .*NVIDIA L4") as caught:
         await world.engine.up("search", GPU | mounted)
     assert "data centers that have them (EU-CZ-1)" in str(caught.value)
     assert await world.endpoints() == []
     await world.engine.up("search", GPU | {"dataCenterIds": ["EU-CZ-1"]})
+    with pytest.raises(Failed, match=r"^dataCenterIds: EU-RO-1 has none"):
+        await world.engine.up("search", GPU | {"dataCenterIds": ["EU-RO-1"]})
+    assert (await endpoint(world))["dataCenterIds"] == ["EU-CZ-1"]
+    with pytest.raises(Failed, match=r"^dataCenterIds: EU-CZ-1 has none of these: cpu5c"):
+        await world.engine.up("lean", CPU | {"name": "lean", "dataCenterIds": ["EU-CZ-1"]})
 
 
 async def test_one_that_is_sold_out_there_is_made_with_a_warning(world: World) -> None:

@@ -27,6 +27,13 @@ async def test_it_grows_in_place_and_is_renamed_with_its_mark(world: World) -> N
     assert world.engine.state["NetworkVolume/w"].plain["type"] == "STANDARD"
 
 
+async def test_declaring_the_tier_that_it_has_is_no_difference_and_another_replaces(world: World) -> None:
+    await world.engine.up("NetworkVolume/w", VOLUME)
+    assert await world.engine.up("NetworkVolume/w", VOLUME | {"type": "STANDARD"}) == "same"
+    inputs = await world.engine.check("NetworkVolume/w", VOLUME | {"type": "HIGH_PERFORMANCE"})
+    assert (await world.engine.diff("NetworkVolume/w", inputs)).replaces == ["type"]
+
+
 async def test_shrinking_is_refused_in_the_preview_with_what_it_has(world: World) -> None:
     await world.engine.up("NetworkVolume/w", VOLUME)
     with pytest.raises(Refused) as caught:
