@@ -162,7 +162,7 @@ async def test_a_data_center_without_the_gpu_is_refused_before_anything_is_made(
     mounted = {"networkVolumes": ["v1"], "networkVolumeDataCenters": ["EU-RO-1"]}
     with pytest.raises(Failed, match=r"^dataCenterIds: EU-RO-1 has none of these: .*NVIDIA L4") as caught:
         await world.engine.up("search", GPU | mounted)
-    assert "data centers that have them (EU-CZ-1)" in str(caught.value)
+    assert "data centers that have it (EU-CZ-1)" in str(caught.value)
     assert await world.endpoints() == []
     await world.engine.up("search", GPU | {"dataCenterIds": ["EU-CZ-1"]})
     with pytest.raises(Failed, match=r"^dataCenterIds: EU-RO-1 has none"):
