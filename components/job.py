@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi
 
-from components.worker_price import usd_per_container_hour
 from infra.catalog import Catalog, PriceBook, PriceMissing, load
+from infra.planning import usd_per_container_hour
 from infra.spec.declarations import Cloud, CpuSpec, JobSpec
 
 _CENT = Decimal("0.01")

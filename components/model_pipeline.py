@@ -10,10 +10,9 @@ from components._base import explained, given, token, with_overrides
 from components.modal_machine import environment, image_of, settings
 from components.model_image import ModelImage
 from components.refusals import refused
-from components.worker_price import usd_per_container_hour
 from infra.catalog import load
 from infra.modal.sdk import App
-from infra.planning import CostRange, monthly_range
+from infra.planning import CostRange, monthly_range, usd_per_container_hour
 from infra.spec.declarations import Auth, Cloud, PipelineSpec, SpecError, Step, Workers, parse, wire
 from infra.spec.parsing import Problem
 from infra.spec.pipeline import ENTRY

@@ -5,6 +5,7 @@ Data in, data out. `evaluate` plans one placed endpoint, `search` finds a place 
 
 from infra.planning.cost import HOURS_PER_MONTH, CostRange, monthly_range
 from infra.planning.evaluate import evaluate
+from infra.planning.money import usd_per_container_hour, usd_per_spec_hour, usd_per_worker_hour
 from infra.planning.plan import (
     ColdStart,
     Cost,
@@ -35,4 +36,7 @@ __all__ = [
     "evaluate",
     "monthly_range",
     "search",
+    "usd_per_container_hour",
+    "usd_per_spec_hour",
+    "usd_per_worker_hour",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from infra.catalog import Catalog, PriceBook
+from infra.spec.endpoint import CpuSpec, EndpointSpec
 
 _DEFAULT_VCPU = 2
 """Of an endpoint without a GPU that names none."""
@@ -19,17 +20,49 @@ def usd_per_worker_hour(
     vcpu: float | None = None,
     memory_gib: float | None = None,
     regions: Iterable[str] = (),
+    non_preemptible: bool = False,
 ) -> Decimal:
     """US dollars, at the dearest of the classes that it accepts. On Modal, cores and memory come on top (at least what a
-    container is given that asks for nothing), and a region multiplies all of it. Raises `PriceMissing`, `UnknownGpu`."""
+    container is given that asks for nothing), and a region multiplies all of it, as does a container that is never
+    moved. Raises `PriceMissing`, `UnknownGpu`."""
     names = [catalog.gpu(gpu).name for gpu in gpus]
     cards = max((book.usd_per_gpu_hour(cloud, name) for name in names), default=Decimal(0)) * count
     if cloud == "modal":
         extras = modal_extras(catalog, book, vcpu=vcpu, memory_gib=memory_gib)
-        return (cards + extras) * book.region_multiplier("modal", regions)
+        moved = book.multiplier("modal", "non_preemptible") if non_preemptible else Decimal(1)
+        return (cards + extras) * book.region_multiplier("modal", regions) * moved
     if names:
         return cards
     return book.usd_per_vcpu_hour(cloud) * Decimal(str(vcpu or _DEFAULT_VCPU))
+
+
+def usd_per_spec_hour(spec: EndpointSpec, catalog: Catalog, book: PriceBook) -> Decimal:
+    """One worker of an endpoint whose cloud and GPU classes are named."""
+    return usd_per_worker_hour(
+        spec.cloud.value,
+        spec.gpu if isinstance(spec.gpu, list) else (),
+        catalog,
+        book,
+        count=spec.gpu_count,
+        vcpu=None if spec.cpu is None else spec.cpu.vcpu,
+        memory_gib=None if spec.cpu is None else spec.cpu.memory_gib,
+        regions=spec.regions,
+    )
+
+
+def usd_per_container_hour(
+    gpus: Iterable[str], count: int, cpu: CpuSpec | None, catalog: Catalog, book: PriceBook
+) -> Decimal:
+    """One container on Modal, anywhere."""
+    return usd_per_worker_hour(
+        "modal",
+        gpus,
+        catalog,
+        book,
+        count=count,
+        vcpu=None if cpu is None else cpu.vcpu,
+        memory_gib=None if cpu is None else cpu.memory_gib,
+    )
 
 
 def modal_extras(

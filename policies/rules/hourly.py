@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from infra.catalog import Catalog, PriceMissing, load
+from infra.planning import usd_per_worker_hour
 from infra.spec.findings import UNKNOWN
 
 RUNPOD_ENDPOINT = "pilotlight-runpod:index:Endpoint"
@@ -46,7 +47,7 @@ def _runpod_hour(inputs: Mapping[str, Any], catalog: Catalog) -> Decimal:
     gpu = _known(inputs.get("gpu"))
     if not gpu:
         vcpu = max((int(cpu.get("vcpuCount", 2)) for cpu in inputs.get("cpu") or ()), default=2)
-        return book.usd_per_vcpu_hour("runpod") * vcpu
+        return usd_per_worker_hour("runpod", (), catalog, book, vcpu=vcpu)
     excluded = set(gpu.get("excludedTypes") or ())
     types = [
         card for pool in gpu["pools"] for card in catalog.runpod_pools.get(pool, ()) if card not in excluded
@@ -56,7 +57,7 @@ def _runpod_hour(inputs: Mapping[str, Any], catalog: Catalog) -> Decimal:
         raise PriceMissing(
             f"pools {', '.join(gpu['pools'])} are not in the catalog", fix="name a pool it has"
         )
-    return max(book.usd_per_gpu_hour("runpod", name) for name in classes) * int(gpu.get("count") or 1)
+    return usd_per_worker_hour("runpod", classes, catalog, book, count=int(gpu.get("count") or 1))
 
 
 def _app(inputs: Mapping[str, Any]) -> Iterator[Workers]:
@@ -70,19 +71,29 @@ def _app(inputs: Mapping[str, Any]) -> Iterator[Workers]:
 
 
 def _modal_hour(service: Mapping[str, Any], catalog: Catalog) -> Decimal:
-    """The dearest GPU of the list, with cores and memory on top; without regions and their multipliers."""
+    """The dearest GPU of the list, with cores, memory and the region on top."""
     book = catalog.prices()
-    gpus = [str(gpu).partition(":") for gpu in _known(service.get("gpu")) or ()]
+    cores, memory = _known(service.get("cpu")), _known(service.get("memoryMib"))
+    regions = _known(service.get("regions")) or ()
     by_modal_id = {gpu.modal_id: gpu.name for gpu in catalog.gpus.values() if gpu.modal_id}
-    prices = [
-        book.usd_per_gpu_hour("modal", by_modal_id.get(kind, kind)) * int(count or 1)
-        for kind, _, count in gpus
+    lists: list[tuple[list[str], int]] = [
+        ([by_modal_id.get(kind, kind)], int(count or 1))
+        for kind, _, count in (str(gpu).partition(":") for gpu in _known(service.get("gpu")) or ())
     ]
-    cores = service.get("cpu") or catalog.limit("modal", "cpu_cores").default
-    memory = service.get("memoryMib")
-    gib = Decimal(memory) / 1024 if memory else Decimal(str(catalog.limit("modal", "memory_gib").default))
-    extras = book.usd_per_core_hour("modal") * Decimal(str(cores)) + book.usd_per_gib_hour("modal") * gib
-    return max(prices, default=Decimal(0)) + extras
+    return max(
+        usd_per_worker_hour(
+            "modal",
+            names,
+            catalog,
+            book,
+            count=count,
+            vcpu=2 * float(cores) if cores else None,
+            memory_gib=float(memory) / 1024 if memory else None,
+            regions=[str(_known(region)) for region in regions],
+            non_preemptible=bool(_known(service.get("nonpreemptible"))),
+        )
+        for names, count in lists or [([], 1)]
+    )
 
 
 def _known(value: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from components.modal_mapping import image_chain, to_modal
-from components.worker_price import usd_per_worker_hour
 from infra.catalog import load
+from infra.planning import usd_per_spec_hour
 from infra.spec.declarations import EndpointSpec, ImageSpec, parse
 
 
@@ -113,4 +113,4 @@ def test_a_base_is_where_the_chain_begins_and_brings_its_own_python() -> None:
     ],
 )
 def test_a_worker_s_price_has_cores_and_memory_on_top(values: dict[str, Any], usd: str) -> None:
-    assert usd_per_worker_hour(spec(**values), load(), load().prices()) == Decimal(usd)
+    assert usd_per_spec_hour(spec(**values), load(), load().prices()) == Decimal(usd)
