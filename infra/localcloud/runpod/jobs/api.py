@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from infra.localcloud.runpod.jobs.batch_api import BatchApi
 from infra.localcloud.runpod.jobs.limits import RateLimits
+from infra.localcloud.runpod.jobs.openai import openai
 from infra.localcloud.runpod.jobs.queue import Job, JobStatus
 from infra.localcloud.runpod.jobs.request import BadRequest, parse
 from infra.localcloud.runpod.jobs.wire import TooLarge, read_body, same, wait_seconds
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 RUN_BYTES, RUNSYNC_BYTES = 10 * 1024 * 1024, 20 * 1024 * 1024
 SYNC_WAIT_MS, STREAM_WAIT_MS = 90_000, 10_000
 
-Operation = Callable[[web.Request, Any], Awaitable[web.Response]]
+Operation = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 
 
 class JobApi:
@@ -36,7 +38,7 @@ class JobApi:
 
     def routes(self) -> list[web.RouteDef]:
         def at(path: str, operation: Operation) -> Any:
-            async def handler(request: web.Request) -> web.Response:
+            async def handler(request: web.Request) -> web.StreamResponse:
                 return await operation(request, self._admit(request, path.split("/")[0]))
 
             return f"/v2/{{endpoint_id}}/{path}", handler
@@ -55,6 +57,8 @@ class JobApi:
             web.get(*at("health", self.health)),
             web.get(*at("metrics", self.metrics)),
             web.get(*at("requests", self.requests)),
+            web.route("*", *at("openai/{path:.*}", openai)),
+            *BatchApi(self._admit).routes(),
         ]
 
     async def run(self, request: web.Request, endpoint: "Endpoint") -> web.Response:

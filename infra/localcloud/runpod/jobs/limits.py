@@ -8,7 +8,7 @@ WINDOW_S = 10.0
 # operation: (base, more per ready worker). Bases from RunPod's documentation of 2026-08; what a worker adds is not
 # published, so a worker here adds a tenth of the base.
 LIMITS = {"runsync": 2000, "run": 1000, "status": 2000, "status-sync": 2000, "stream": 2000}
-LIMITS |= {"cancel": 100, "purge-queue": 2, "requests": 10}
+LIMITS |= {"cancel": 100, "purge-queue": 2, "requests": 10, "openai": 2000}
 
 
 class RateLimits:

@@ -35,6 +35,7 @@ class Job:
     ttl_s: float
     timeout_s: float | None = None  # None: the endpoint's own
     low_priority: bool = False
+    batch: list[str] | None = None  # the ids of its batch, and of its request there
     webhook: str | None = None
     status: JobStatus = JobStatus.IN_QUEUE
     queued_at: float = 0.0
@@ -88,6 +89,7 @@ _PLAIN = (
     "ttl_s",
     "timeout_s",
     "low_priority",
+    "batch",
     "webhook",
     "queued_at",
     "started_at",
@@ -108,12 +110,14 @@ def _ms(seconds: float) -> int:
 
 
 class JobQueue:
-    """First come, first served; low-priority jobs after all others. Holds every job that `/status` still knows."""
+    """First come, first served; low-priority jobs after all others, and those of batches last. Holds every job that
+    `/status` still knows."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
         self._normal: deque[Job] = deque()
         self._low: deque[Job] = deque()
+        self._batched: deque[Job] = deque()
         self._turns = 0
 
     def add(self, job: Job) -> None:
@@ -138,7 +142,7 @@ class JobQueue:
 
     def take(self, count: int) -> list[Job]:
         taken: list[Job] = []
-        for line in (self._normal, self._low):
+        for line in (self._normal, self._low, self._batched):
             while line and len(taken) < count:
                 taken.append(line.popleft())
         return taken
@@ -156,19 +160,23 @@ class JobQueue:
     def waiting(self) -> Iterator[Job]:
         yield from self._normal
         yield from self._low
+        yield from self._batched
 
     def __len__(self) -> int:
-        return len(self._normal) + len(self._low)
+        return len(self._normal) + len(self._low) + len(self._batched)
 
     @property
     def scaling_length(self) -> int:
-        """Jobs that ask for workers: low-priority ones do not."""
-        return len(self._normal)
+        """Jobs that ask for workers: low-priority ones do not, and all batches together count as one."""
+        return len(self._normal) + bool(self._batched)
 
     @property
     def head_since(self) -> float | None:
         """When the oldest job that asks for workers was queued."""
-        return self._normal[0].queued_at if self._normal else None
+        heads = [line[0].queued_at for line in (self._normal, self._batched) if line]
+        return min(heads, default=None)
 
     def _line(self, job: Job) -> deque[Job]:
+        if job.batch:
+            return self._batched
         return self._low if job.low_priority else self._normal

@@ -6,9 +6,12 @@ from typing import Any
 
 from infra.localcloud.core.timers import Timer
 from infra.localcloud.core.waiters import Waiters
+from infra.localcloud.runpod.jobs.batches import TTL_S as BATCH_TTL_S
+from infra.localcloud.runpod.jobs.batches import Batches
 from infra.localcloud.runpod.jobs.queue import NOTHING, Job, JobQueue, JobStatus, new_id
 from infra.localcloud.runpod.model import EndpointRecord, JobCounts
 from infra.localcloud.runpod.workers.crew import Crew
+from infra.localcloud.runpod.workers.journal import Namespace
 from infra.localcloud.runpod.workers.platform import Platform
 from infra.localcloud.runpod.workers.worker import Phase, StopPoll, TakePoll, Worker
 
@@ -34,6 +37,7 @@ class Endpoint:
         self._waiting_end = Waiters(platform.timers)
         self._waiting_chunk = Waiters(platform.timers)
         self.crew = Crew(record, platform, self)
+        self.batches = Batches(self._clock, self._kept, self._submit_batched)
         self._restore()
 
     @property
@@ -51,6 +55,7 @@ class Endpoint:
         timeout_s: float | None = None,
         ttl_s: float | None = None,
         low_priority: bool = False,
+        batch: list[str] | None = None,
     ) -> Job:
         now = self._clock.now()
         job = Job(
@@ -62,6 +67,7 @@ class Endpoint:
             ttl_s=DEFAULT_TTL_S if ttl_s is None else ttl_s,
             timeout_s=timeout_s,
             low_priority=low_priority,
+            batch=batch,
             webhook=webhook,
         )
         self.queue.add(job)
@@ -218,6 +224,7 @@ class Endpoint:
         self._waiting_end.wake_all()
         self._waiting_chunk.wake_all()
         self._platform.journal.forget(self.id)
+        self.batches.forget()
 
     def _restore(self) -> None:
         jobs, counts = self._platform.journal.load(self.id)
@@ -322,7 +329,15 @@ class Endpoint:
         ids, worker.stop_ids = worker.stop_ids, []
         return ids
 
+    def _kept(self, name: str) -> Namespace:
+        return self._platform.kept(f"{name}/{self.id}")
+
+    def _submit_batched(self, batch_id: str, payload: Any, request_id: str) -> Job:
+        return self.submit(payload, sync=False, ttl_s=BATCH_TTL_S, batch=[batch_id, request_id])
+
     def _changed(self, job: Job) -> None:
+        if job.batch:
+            self.batches.changed(job)
         if job.id in self.queue.jobs:
             self._platform.journal.touch(self.id, job)
 

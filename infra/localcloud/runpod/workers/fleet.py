@@ -117,6 +117,7 @@ class LocalFleet:
             images=images,
             meter=meter,
             journal=self._journal,
+            kept=store.kv,
             faults=WorkerFaults(faults),
             launcher=self._launcher,
             state_dir=state_dir,

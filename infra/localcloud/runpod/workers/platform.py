@@ -12,7 +12,7 @@ from infra.localcloud.core.timers import Timers
 from infra.localcloud.runpod.model import EndpointRecord, Meter, Secrets, Volumes
 from infra.localcloud.runpod.workers.flashboot import FlashBoot
 from infra.localcloud.runpod.workers.images import UnpackedImage
-from infra.localcloud.runpod.workers.journal import Journal
+from infra.localcloud.runpod.workers.journal import Journal, Namespace
 from infra.localcloud.runpod.workers.placement import Place
 
 
@@ -28,6 +28,7 @@ class Platform:
     images: Images
     meter: Meter
     journal: Journal
+    kept: Callable[[str], Namespace]  # JSON values that outlive the daemon, by name
     faults: "WorkerFaults"
     launcher: Launcher
     state_dir: Path
