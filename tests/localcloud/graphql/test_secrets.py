@@ -30,6 +30,7 @@ async def test_from_create_to_delete(cloud: Cloud) -> None:
         (id, "hf_token", "mark")
     ]
     assert cloud.service.secrets.secret("hf_token") == CANARY
+    assert CANARY not in str(cloud.service.secrets.all()), "whoever lists them, gets no value"
     change = "mutation ($input: SecretValueUpdateInput!) { secretValueUpdate(input: $input) { id name } }"
     await ask(cloud, change, input={"id": id, "value": "new"})
     assert cloud.service.secrets.secret("hf_token") == "new"
