@@ -53,7 +53,9 @@ class Engine:
         if self._queue is None:
             self._queue = asyncio.Queue()
             self._sender = asyncio.ensure_future(self._drain(self._queue))
-        request = engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=ephemeral)  # type: ignore[arg-type]
+        # A data function has a token and no URN. The engine's display panics at anything that is neither a URN nor empty.
+        about = urn if urn.startswith("urn:") else ""
+        request = engine_pb2.LogRequest(severity=severity, message=text, urn=about, ephemeral=ephemeral)  # type: ignore[arg-type]
         self._queue.put_nowait(request)
 
     async def _drain(self, queue: "asyncio.Queue[Any]") -> None:
