@@ -114,7 +114,6 @@ class Loop:
         self._numbers.setdefault(version, len(self._numbers))
         if version != self.current:
             self._note(version)
-            self.current = None
             await self._target.swap(version)
             self.current = version
             laps("swap")

@@ -20,6 +20,7 @@ from infra.spec.errors import PilotlightError
 if TYPE_CHECKING:
     from infra.modal.client import ModalClient
 
+_SKEW_S = 10.0  # that Modal's clock may be behind this machine's
 _LAST_WORDS_S = 1.0  # for the log of a container that failed to arrive
 
 
@@ -53,7 +54,8 @@ class ModalTarget:
         self._client = await connected(config, self._deployed.provider, self._root, self._say)
         await self._api.open()
         self._keep_what_is_deployed()
-        self._following = asyncio.ensure_future(self._read_log(time.time()))
+        since = time.time() - (0.0 if self._deployed.is_local else _SKEW_S)
+        self._following = asyncio.ensure_future(self._read_log(since))
 
     async def live(self) -> str | None:
         from infra.modal import app_wire

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
+import watchfiles
 
 from infra.cli.dev_watch import changes, notified
 
@@ -85,6 +86,31 @@ def test_the_system_tells_of_a_save_and_of_one_in_a_directory_that_was_put_in_pl
         await told.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(run())
+
+
+def test_a_directory_under_the_same_name_is_another_one_and_watched_anew(
+    handler: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    async def awatch(*paths: Path, **options: object) -> AsyncIterator[set[object]]:
+        begun.append(paths[0].name)
+        while True:
+            yield set()
+
+    async def run() -> None:
+        monkeypatch.setattr(watchfiles, "awatch", awatch)
+        bell = notified([handler])
+        await anext(bell)
+        await anext(bell)
+        assert begun == ["search"]
+        handler.rename(handler.with_name("old"))
+        handler.mkdir()
+        await anext(bell)
+        await anext(bell)
+
+    asyncio.run(run())
+    assert begun == ["search", "search"]
 
 
 async def _once(handler: Path) -> None:
