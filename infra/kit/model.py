@@ -68,10 +68,12 @@ class Model(BaseModel):
         if value is UNKNOWN:
             return value
         if isinstance(value, list) and any(item is UNKNOWN for item in value):
-            return _around_unknown_items(value, handler)
+            shape = shape_of(cls.model_fields[info.field_name or ""].annotation)
+            if shape.kind in ("list", "set") or (shape.kind == "leaf" and not isinstance(shape.leaf, type)):
+                return _around_unknown_items(value, handler)
         if isinstance(value, dict) and any(item is UNKNOWN for item in value.values()):
-            field = cls.model_fields[info.field_name or ""]
-            if shape_of(field.annotation).kind == "map":
+            shape = shape_of(cls.model_fields[info.field_name or ""].annotation)
+            if shape.kind == "map":
                 return _around_unknown_values(value, handler)
         return handler(value)
 
