@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.errors import ImageError
-from images.handler import Kind, own_nodes, parse, refusal, statements
+from images.handler import Kind, own_nodes, parse, statements
 
 _WANTED = '"<file>.py:<function>", such as "pipeline.py:embed"'
 
@@ -36,7 +36,9 @@ def inspect_function(directory: Path | str, entry: str) -> FunctionInfo:
     path = directory / file
     if not path.resolve().is_relative_to(directory.resolve()) or not path.is_file():
         found = ", ".join(sorted(p.name for p in directory.glob("*.py"))) or "no Python file"
-        raise refusal(directory, [f"{file}: not found in the code directory (it has {found})"])
+        raise ImageError(
+            f"{directory}: {file}: not found in the code directory (it has {found})", wanted=_WANTED
+        )
     tree = parse(directory, file)
     functions = {
         node.name: node
@@ -44,8 +46,9 @@ def inspect_function(directory: Path | str, entry: str) -> FunctionInfo:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     if name not in functions:
-        raise refusal(
-            directory, [f"{file}: no function {name} (functions found: {', '.join(functions) or 'none'})"]
+        found = ", ".join(functions) or "none"
+        raise ImageError(
+            f"{directory}: {file}: no function {name} (functions found: {found})", wanted=_WANTED
         )
     return _info(file, functions[name])
 

@@ -234,11 +234,23 @@ def _extra(app: ModalApp) -> tuple[dict[str, str], list[str]]:
     for image in (app.image, *services):
         for local in image.files.values():
             path = (app.root or Path()) / local
-            if not path.exists():
-                problems.append(f"{local} does not exist")
+            problem = _outside(app.root or Path(), path, local)
+            if problem:
+                problems.append(problem)
                 continue
             found[local] = _hash(path)
     return found, problems
+
+
+def _outside(root: Path, path: Path, local: str) -> str | None:
+    """Why a file must not go into an image. The project's own directory has its state and the keys of its cloud."""
+    root, real = root.resolve(), path.resolve()
+    if real == root or not real.is_relative_to(root):
+        where = (
+            "is the project itself, with its state and its keys" if real == root else "is outside the project"
+        )
+        return f"{local!r} {where}. Wanted: a file or a directory below the one with Pulumi.yaml"
+    return None if path.exists() else f"{local} does not exist"
 
 
 def _hash(path: Path) -> str:

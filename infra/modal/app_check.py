@@ -10,6 +10,8 @@ from infra.modal import rules
 from infra.modal.app_model import AppClass, AppFunction, AppImage, AppInputs, AppSchedule, AppWeb, WebKind
 from infra.modal.rules import is_known, known_items
 
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
+_MINOR = re.compile(r"3\.\d{1,2}t?")
 _CRON = re.compile(r"\s*([0-9A-Za-z*/,-]+\s+){4}[0-9A-Za-z*/,-]+\s*")
 _CLOUDS = ("aws", "gcp", "oci", "azure", "auto")
 
@@ -257,8 +259,15 @@ def _image(path: str, image: AppImage) -> Iterator[Failure]:
             yield Failure(f"{path}.pip[{index}]", reason)
     if image.pip is not None and image.requirements is not None:
         yield Failure(f"{path}.requirements", "pip is set as well. Fix: remove one of them")
+    for index, package in known_items(image.apt):
+        if not _DEBIAN.fullmatch(package):
+            yield Failure(
+                f"{path}.apt[{index}]", f"{package!r} is no Debian package. Wanted: a name such as git"
+            )
+    if is_known(image.python) and not _MINOR.fullmatch(image.python):
+        yield Failure(f"{path}.python", f"found {image.python!r}. Wanted: a minor version such as 3.11")
     for target, _ in known_items(image.files):
-        if not target.startswith("/"):
+        if not target.startswith("/") or ".." in target.split("/") or not target.isprintable():
             yield Failure(f"{path}.files.{target}", f"{target!r} is no absolute path in the container")
 
 

@@ -160,8 +160,12 @@ def pinned(path: str, value: Any) -> Iterator[Failure]:
 
 
 def unpinned(requirement: str) -> str | None:
-    """What is wrong with a line of requirements, if it names a package without a version."""
-    if requirement.startswith("-") or "==" in requirement or "@" in requirement:
+    """What is wrong with a line of requirements, if it does not name one package and its version."""
+    if requirement.startswith("-"):
+        return f"{requirement!r} is an option. Wanted: packages only. Fix: what needs another index goes into `commands`"
+    if not requirement.isprintable():
+        return f"{requirement!r} is no requirement. Wanted: name==version"
+    if "==" in requirement or "@" in requirement:
         return None
     return f"{requirement!r} is not pinned: what runs could change without a review. Wanted: name==version"
 
