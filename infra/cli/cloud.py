@@ -117,6 +117,7 @@ def _endpoint_id(paths: "CloudPaths", wanted: str) -> str:
     if paths.store.exists():
         store = Store(paths.store)
         names = {endpoint["id"]: endpoint["name"] for endpoint in store.endpoints()}
+        names |= {pod_id: pod["name"] for pod_id, pod in store.kv("runpod.pods").items()}
         store.close()
     found = _match(names, wanted)
     # An endpoint that was deleted has no name any more, but its logs are still there.
@@ -124,7 +125,7 @@ def _endpoint_id(paths: "CloudPaths", wanted: str) -> str:
         found = Path(wanted).name
     if found is None:
         raise PilotlightError(
-            f"the local cloud has no endpoint {wanted!r}",
+            f"the local cloud has no endpoint or pod {wanted!r}",
             wanted=f"one of {', '.join(names.values()) or '(none)'}",
         )
     return found

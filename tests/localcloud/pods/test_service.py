@@ -115,6 +115,7 @@ def test_a_pod_serves_what_its_volume_has_and_comes_back_with_the_daemon(running
     text = running.pilotlight("status").stdout
     assert f"pod serve ({pod['id']})" in text
     assert f"volume data ({volume['id']})" in text
+    assert "container run 1" in running.pilotlight("logs", "--endpoint", "serve").stdout
     page = running("GET", "/", key=False)[1]
     assert pod["id"] in page
     assert volume["id"] in page
