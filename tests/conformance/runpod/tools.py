@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 FLASH, SCHEMATHESIS = "runpod-flash==1.21.0", "schemathesis==4.32.0"
+OPENAI = "openai==3.54.0"
 CACHE = Path(os.environ.get("PILOTLIGHT_HOME") or Path.home() / ".cache" / "pilotlight")
 
 
@@ -34,6 +35,6 @@ def make(tool: str) -> None:
 
 
 if __name__ == "__main__":
-    for wanted in (FLASH, SCHEMATHESIS):
+    for wanted in (FLASH, SCHEMATHESIS, OPENAI):
         if missing(wanted):
             make(wanted)
