@@ -11,6 +11,7 @@ from modal_proto import api_pb2
 
 from infra import catalog
 from infra.localcloud.modal.accounts import billing
+from infra.localcloud.modal.model import EnvironmentRecord
 from infra.localcloud.modal.rpc import Call, RpcError
 from tests.localcloud.modal.stage import Stage, play
 
@@ -113,6 +114,8 @@ def test_a_report_is_of_the_environments_and_apps_asked_for_and_names_their_tags
         (item,) = await report(stage, NOON, NOON + DAY, app_ids=["ap-1"], tag_names=["*"])
         assert dict(item.tags) == {"team": "search", "cost": "low"}
         assert await report(stage, NOON, NOON + DAY, app_ids=["ap-2"]) == []
+        stage.world.environments.put(EnvironmentRecord("en-2", "stage", 0.0, "", ""))
+        assert await report(stage, NOON, NOON + DAY, environment_ids=["en-2"]) == []
         with pytest.raises(RpcError, match="Environment 'en-no' not found"):
             await report(stage, NOON, NOON + DAY, environment_ids=["en-no"])
         with pytest.raises(RpcError, match="by day"):

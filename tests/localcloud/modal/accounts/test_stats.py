@@ -129,6 +129,42 @@ def test_calls_are_listed_newest_first_or_of_a_time(tmp_path: Path) -> None:
     play(tmp_path, test)
 
 
+def test_calls_are_listed_by_when_they_came_whatever_ended_first(tmp_path: Path) -> None:
+    async def test(stage: Stage) -> None:
+        await stage.publish(max_containers=1)
+        early = await stage.call(b"early")
+        await stage.clock.advance(1)
+        late = await stage.call(b"late")
+        actor = await stage.actor()
+        await actor.take()
+        (second,) = await actor.take()
+        await actor.put(second)
+        answer = await ask(stage, "FunctionCallFetch", api_pb2.FunctionCallFetchRequest(function_id="fu-1"))
+        ids = [item.function_call_id for item in answer.function_call_inputs]
+        assert ids == [late.function_call_id, early.function_call_id]
+
+    play(tmp_path, test)
+
+
+def test_what_is_bound_to_a_function_counts_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    async def test(stage: Stage) -> None:
+        await some_work(stage)
+        bound = bound_function(stage.world, "fu-1", b"1").function_id
+        request = api_pb2.FunctionMapRequest(
+            function_id=bound, pipelined_inputs=[api_pb2.FunctionPutInputsItem(idx=0)]
+        )
+        await stage.tell("FunctionMap", request)
+        actor = await stage.actor(1)
+        (item,) = await actor.take()
+        await actor.put(item)
+        for rollup, wanted in ((False, 2), (True, 3)):
+            figures = api_pb2.FunctionGetTimeRangeStatsRequest(function_id="fu-1", rollup=rollup)
+            answer = await ask(stage, "FunctionGetTimeRangeStats", figures)
+            assert (answer.input_success_count, answer.variant_count) == (wanted, 1)
+
+    play(tmp_path, test)
+
+
 def test_variants_are_listed_page_by_page(tmp_path: Path) -> None:
     async def test(stage: Stage) -> None:
         await stage.publish()
