@@ -29,8 +29,8 @@ _FIELDS: dict[str, Rule] = BASE_CONTAINER | {
     "startJupyter": boolean(),
     "startSsh": boolean(),
 }
-_CREATE = closed(_FIELDS, required=["name", "type", "compute"])
-_UPDATE = closed({"name": text(min_length=1)}, min_properties=1)
+CREATE = closed(_FIELDS, required=["name", "type", "compute"])
+UPDATE = closed({"name": text(min_length=1)}, min_properties=1)
 _ROLES = {"SLURM": ("SLURM_CONTROLLER", "SLURM_COMPUTE"), "RAY": ("RAY_HEAD", "RAY_WORKER")}
 
 
@@ -103,7 +103,7 @@ class ClusterHandlers:
         return web.json_response({"clusters": [self._view(row) for row in self._clusters.rows.all()]})
 
     async def create(self, request: web.Request) -> web.Response:
-        cluster = await self._clusters.create(await read_request(request, _CREATE))
+        cluster = await self._clusters.create(await read_request(request, CREATE))
         return web.json_response(self._view(cluster), status=201)
 
     async def get(self, request: web.Request) -> web.Response:
@@ -112,7 +112,7 @@ class ClusterHandlers:
     async def rename(self, request: web.Request) -> web.Response:
         cluster_id = self._clusters.rows.get(request.match_info["id"])["id"]
         return web.json_response(
-            self._view(self._clusters.rename(cluster_id, await read_request(request, _UPDATE)))
+            self._view(self._clusters.rename(cluster_id, await read_request(request, UPDATE)))
         )
 
     async def delete(self, request: web.Request) -> web.Response:

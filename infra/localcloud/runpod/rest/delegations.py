@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 USER_ID = "user_local"
 
-_CREATE = closed({"resource": text(), "name": nullable(text(), "string")}, required=["resource"])
+CREATE = closed({"resource": text(), "name": nullable(text(), "string")}, required=["resource"])
 _ARN = re.compile(r"arn:aws:ecr:([a-z0-9-]+):([0-9]{12}):repository/([a-z0-9._/-]+)(?::([A-Za-z0-9._-]+))?")
 
 
@@ -29,7 +29,7 @@ class DelegationHandlers:
         return web.json_response({"delegations": [_view(row) for row in self._rows.all()]})
 
     async def create(self, request: web.Request) -> web.Response:
-        body = await read_request(request, _CREATE)
+        body = await read_request(request, CREATE)
         arn = _ARN.fullmatch(body["resource"])
         if arn is None:
             raise bad_request("resource is not the ARN of an ECR repository")

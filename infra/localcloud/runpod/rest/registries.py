@@ -12,7 +12,7 @@ from infra.localcloud.runpod.rest.schema import closed, text
 if TYPE_CHECKING:
     from infra.localcloud.runpod.rest.service import RestService
 
-_CREATE = closed(
+CREATE = closed(
     {name: text(min_length=1) for name in ("name", "password", "username")},
     required=["name", "username", "password"],
 )
@@ -56,7 +56,7 @@ class RegistryHandlers:
         return web.json_response({"registries": [registry_view(row) for row in self._registries.rows.all()]})
 
     async def create(self, request: web.Request) -> web.Response:
-        body = await read_request(request, _CREATE)
+        body = await read_request(request, CREATE)
         return web.json_response(registry_view(self._registries.create(body["name"])), status=201)
 
     async def get(self, request: web.Request) -> web.Response:

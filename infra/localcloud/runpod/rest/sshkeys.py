@@ -7,7 +7,7 @@ from infra.localcloud.runpod.rest.reading import read_request
 from infra.localcloud.runpod.rest.schema import array, closed, text
 
 _KEY = r"^(ssh|ecdsa|sk)-[^\s]+ [^\s]+([ \t][^\n\r]*)?$"
-_UPDATE = closed({"keys": array(text(pattern=_KEY))}, required=["keys"])
+UPDATE = closed({"keys": array(text(pattern=_KEY))}, required=["keys"])
 
 
 class SshKeys:
@@ -29,5 +29,5 @@ class SshKeyHandlers:
         return web.json_response({"keys": self._keys.keys()})
 
     async def replace(self, request: web.Request) -> web.Response:
-        self._keys.replace((await read_request(request, _UPDATE))["keys"])
+        self._keys.replace((await read_request(request, UPDATE))["keys"])
         return await self.get(request)

@@ -26,8 +26,8 @@ _FIELDS: dict[str, Rule] = CONTAINER | {
     "startSsh": boolean(),
 }
 _OWN_FIELDS = [name for name in _FIELDS if name not in (*CONTAINER, "mounts")]
-_CREATE = closed(_FIELDS, required=["name", "image"])
-_UPDATE = closed(_FIELDS)
+CREATE = closed(_FIELDS, required=["name", "image"])
+UPDATE = closed(_FIELDS)
 _IN_USE = "Template is in use by a pod or serverless endpoint and cannot be deleted"
 
 
@@ -130,7 +130,7 @@ class TemplateHandlers:
         return web.json_response({"templates": [template_view(row) for row in self._templates.rows.all()]})
 
     async def create(self, request: web.Request) -> web.Response:
-        template = self._templates.create(await read_request(request, _CREATE))
+        template = self._templates.create(await read_request(request, CREATE))
         return web.json_response(template_view(template), status=201)
 
     async def get(self, request: web.Request) -> web.Response:
@@ -138,7 +138,7 @@ class TemplateHandlers:
 
     async def update(self, request: web.Request) -> web.Response:
         self._templates.rows.get(request.match_info["id"])
-        body = await read_request(request, _UPDATE)
+        body = await read_request(request, UPDATE)
         return web.json_response(template_view(self._templates.update(request.match_info["id"], body)))
 
     async def delete(self, request: web.Request) -> web.Response:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from infra.localcloud.runpod.rest.service import RestService
 
 _FIELDS: dict[str, Rule] = {"name": text(min_length=1), "size": integer(10, 4096)}
-_CREATE = closed(
+CREATE = closed(
     _FIELDS | {"dataCenter": text(min_length=1), "type": choice("STANDARD", "HIGH_PERFORMANCE")},
     required=["name", "size", "dataCenter"],
 )
-_UPDATE = closed(_FIELDS, min_properties=1)
+UPDATE = closed(_FIELDS, min_properties=1)
 
 
 class NetworkVolumes:
@@ -133,7 +133,7 @@ class VolumeHandlers:
         return web.json_response({"networkVolumes": [volume_view(row) for row in self._volumes.rows.all()]})
 
     async def create(self, request: web.Request) -> web.Response:
-        volume = self._volumes.create(await read_request(request, _CREATE))
+        volume = self._volumes.create(await read_request(request, CREATE))
         return web.json_response(volume_view(volume), status=201)
 
     async def get(self, request: web.Request) -> web.Response:
@@ -141,7 +141,7 @@ class VolumeHandlers:
 
     async def update(self, request: web.Request) -> web.Response:
         self._volumes.rows.get(request.match_info["id"])
-        body = await read_request(request, _UPDATE)
+        body = await read_request(request, UPDATE)
         return web.json_response(volume_view(self._volumes.update(request.match_info["id"], body)))
 
     async def delete(self, request: web.Request) -> web.Response:
