@@ -24,6 +24,7 @@ class App(Resource[ModalClient, AppInputs, AppState]):
 
     Inputs: ClassVar = AppInputs
     State: ClassVar = AppState
+    reads_disk: ClassVar = True
 
     # Images may be built.
     create_timeout_s: ClassVar = 1800.0
@@ -31,7 +32,7 @@ class App(Resource[ModalClient, AppInputs, AppState]):
 
     def check(self, ctx: CheckContext, inputs: AppInputs) -> list[Failure]:
         failures = app_check.failures(ctx, inputs)
-        if failures or not app_check.complete(inputs):
+        if failures or inputs.module is not None or not app_check.complete(inputs):
             return failures
         from infra.modal import app_module
 
