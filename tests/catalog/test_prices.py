@@ -94,3 +94,31 @@ def test_an_unknown_book_names_those_that_exist() -> None:
     with pytest.raises(PilotlightError) as caught:
         catalog.prices("2031-01")
     assert caught.value.wanted == "one of: market-2026-11, seed-2026"
+
+
+def test_a_book_knows_its_age() -> None:
+    assert market.age_days(date(2026, 12, 24)) == 30
+    assert market.age_days(date.fromisoformat(market.as_of)) == 0
+
+
+def test_regions_multiply_and_an_unknown_one_is_narrow() -> None:
+    assert market.region_multiplier("modal", []) == 1
+    assert market.region_multiplier("modal", ["us"]) == Decimal("1.5")
+    assert market.region_multiplier("modal", ["us", "us-east-1"]) == Decimal("1.75")
+    assert market.region_multiplier("runpod", ["EU-RO-1"]) == 1
+
+
+def test_object_storage_has_requests_and_egress() -> None:
+    assert market.object_storage("r2", "egress").usd == 0
+    assert market.object_storage("s3", "egress").usd == Decimal("0.09")
+    assert "verify" in market.object_storage("s3", "class_a").source
+    with pytest.raises(PriceMissing):
+        market.object_storage("r2", "teleport")
+    with pytest.raises(PriceMissing):
+        catalog.prices("seed-2026").object_storage("r2", "egress")
+
+
+@pytest.mark.parametrize("book", ["market-2026-11", "seed-2026"])
+def test_the_guides_machine_costs_35_000_a_year(book: str) -> None:
+    hourly = catalog.prices(book).usd_per_gpu_hour("traditional", "H100", "vm")
+    assert abs(hourly * 8760 - 35_000) < 1
