@@ -78,7 +78,7 @@ def _document(query: str) -> DocumentNode:
 
 def _told(error: GraphQLError) -> dict[str, Any]:
     cause = error.original_error
-    if cause is None:
+    if cause is None or isinstance(cause, GraphQLError):
         told: dict[str, Any] = {
             "message": error.message,
             "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
