@@ -17,13 +17,12 @@ def test_cards_are_known_by_any_of_their_names() -> None:
     assert catalog.hardware("RTX-2000-Ada") is None
 
 
-@pytest.mark.parametrize("name", catalog.gpus)
-def test_a_newer_card_of_a_family_is_no_slower(name: str) -> None:
-    card = catalog.hardware(name)
-    if card is None:
-        pytest.skip("no trusted figures for this card")
-    assert 100 < card.bandwidth_gb_s < 10_000
-    assert card.fp8_tflops == 0 or card.fp8_tflops >= 1.9 * card.bf16_tflops
+def test_cards_have_figures_of_a_likely_size() -> None:
+    cards = [card for name in catalog.gpus if (card := catalog.hardware(name)) is not None]
+    assert len(cards) >= 18
+    for card in cards:
+        assert 100 < card.bandwidth_gb_s < 10_000, card
+        assert card.fp8_tflops == 0 or card.fp8_tflops >= 1.9 * card.bf16_tflops, card
 
 
 @pytest.mark.parametrize("cloud", ["modal", "runpod"])
