@@ -97,8 +97,7 @@ class Loop:
         except HandlerError as error:
             self._complain(await self._placed(_reason(error.what)))
         except CannotStart as error:
-            await self._traceback()
-            self._complain(error.what)
+            self._complain(await self._placed(error.what))
             await self._swap_back()
         except PilotlightError as error:
             self._complain(str(error))
@@ -129,18 +128,13 @@ class Loop:
         return answer
 
     async def _placed(self, text: str) -> str:
-        """A handler's error with its place: from its text, or from the traceback that the worker's log brings."""
-        explained = self._target.source.explained(text)
-        if explained != text:
-            return explained
-        await self._traceback()
-        place = self._target.log.place
-        return f"{place}: {text}" if place else text
-
-    async def _traceback(self) -> None:
-        """What the worker's log says of the failure comes a moment after it."""
+        """A worker's error with its place: from its text, or from the traceback that the log brings a moment later."""
+        source, log = self._target.source, self._target.log
+        explained = source.explained(text)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._target.log.traced.wait(), _LOG_S)
+            await asyncio.wait_for(log.traced.wait(), _LOG_S)
+        known = explained.startswith(f"{source.shown}/") or log.place is None
+        return explained if known else f"{log.place}: {explained}"
 
     async def _swap_back(self) -> None:
         """A version that cannot start answers nobody. One that fails at a request stays: it is what is being worked at."""
