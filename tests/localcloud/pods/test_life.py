@@ -1,6 +1,7 @@
 """What a pod's status says while its container comes, runs, ends and crashes. Containers are played."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -114,6 +115,31 @@ def test_crashes_are_restarted_then_it_is_an_error(played: Played) -> None:
     played(test)
 
 
+def test_ports_stay_the_same_over_restarts(played: Played) -> None:
+    async def test(world: World) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            inside = server.getsockname()[1]
+        await world.apply(ports=(f"{inside}/http", "70000/tcp"))
+        first = await world.started()
+        mapping = world.view.ports
+        first.exit(1)
+        await world.status(PodStatus.STARTING)
+        assert world.view.ports == {}
+        await world.clock.advance(RESTART_S)
+        second = await world.started(2)
+        assert world.view.ports == mapping
+        assert second.env["RUNPOD_TCP_PORT_70000"] == str(mapping["70000/tcp"])
+        await world.apply(running=False)
+        await second.exited
+        with socket.create_server(("127.0.0.1", mapping[f"{inside}/http"])):
+            await world.apply(running=True)
+            await world.started(3)
+            assert set(world.view.ports) == set(mapping)
+            assert world.view.ports != mapping
+
+    played(test)
+
+
 def test_a_crash_after_a_long_run_counts_from_the_beginning(played: Played) -> None:
     async def test(world: World) -> None:
         await world.apply()
@@ -136,6 +162,21 @@ def test_an_image_that_is_refused_is_an_error_with_the_reason(played: Played) ->
         assert view.reason == world.images.refused
         assert [line.line for line in await world.lines(follow=True)] == [world.images.refused]
         world.images.refused = ""
+        await world.pods.restart(world.record.id)
+        await world.started()
+
+    played(test)
+
+
+def test_what_nobody_thought_of_is_an_error_too(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        def fail(*rest: object) -> None:
+            raise RuntimeError("out of luck")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.images, "resolve", fail)
+            await world.apply()
+            assert (await world.status(PodStatus.ERROR)).reason == "cannot run here: out of luck"
         await world.pods.restart(world.record.id)
         await world.started()
 

@@ -1,6 +1,7 @@
 """One pod: what its user wants, what its container does, and what its ends mean."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from infra.localcloud.runpod.pods.ports import PodPorts
 from infra.localcloud.runpod.workers.logs import last_words
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 10.0  # from SIGTERM to SIGKILL
 STOCK_S = 10.0  # between two looks for a free machine
@@ -105,6 +107,10 @@ class Pod:
             except CannotStart as error:
                 if not change.is_set():
                     self._finish(PodStatus.ERROR, str(error), None)
+            except Exception as error:
+                _log.exception("pod %s", self.record.id)
+                if not change.is_set():
+                    self._finish(PodStatus.ERROR, f"cannot run here: {error}", None)
             finally:
                 self.ports.close()
                 await self._end_process()

@@ -17,12 +17,14 @@ _BAD_GATEWAY = (
 
 
 class PodPorts:
-    """`mapping`: declared port -> the port of 127.0.0.1 that answers for it. `notes`: why one has none."""
+    """`mapping`: declared port -> the port of 127.0.0.1 that answers for it, the same again after a restart unless
+    somebody took it. `notes`: why one has none."""
 
     def __init__(self) -> None:
         self.mapping: dict[str, int] = {}
         self.notes: list[str] = []
         self.inside: set[int] = set()
+        self._before: dict[str, int] = {}
         self._servers: list[asyncio.Server] = []
         self._busy: set[asyncio.Task[None]] = set()
 
@@ -35,7 +37,8 @@ class PodPorts:
                 continue
             number = int(match[1])
             if number >= SYMMETRIC:
-                self.mapping[text] = _free_port()
+                before = self._before.get(text, 0)
+                self.mapping[text] = before if before and not _unusable(before) else _free_port()
                 continue
             reason = "a container of another pod has it" if number in taken else _unusable(number)
             if reason:
@@ -57,6 +60,7 @@ class PodPorts:
             server.close()
         for task in self._busy:
             task.cancel()
+        self._before |= self.mapping
         self.mapping, self.inside, self._servers = {}, set(), []
 
     async def _forward(self, text: str, inside: int, http: bool) -> None:
@@ -69,7 +73,10 @@ class PodPorts:
             finally:
                 self._busy.discard(task)
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        try:
+            server = await asyncio.start_server(serve, "127.0.0.1", self._before.get(text, 0))
+        except OSError:
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
         self._servers.append(server)
         self.mapping[text] = int(server.sockets[0].getsockname()[1])
 
