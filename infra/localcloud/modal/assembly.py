@@ -65,6 +65,7 @@ class LocalModal:
             containers.rpcs(world),
             self._data.rpcs(),
             accounts.rpcs(world),
+            front.rpcs(world),
         ]
         await rpc.serve(world, rooms, grpc)
         self.fleet.open()

@@ -154,6 +154,18 @@ class SecretRecord:
     last_used_at: float = 0.0
 
 
+@dataclass
+class ProxyToken:
+    """Opens web addresses that ask for proxy authentication; if `scoped`, those of its environments."""
+
+    token_id: str
+    secret: str
+    name: str
+    created_at: float
+    scoped: bool = False
+    environment_ids: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class MountedFile:
     """`filename` is absolute, as in the container; `sha256` names the content in the content store."""

@@ -28,6 +28,7 @@ from .model import (
     Images,
     MountRecord,
     Mounts,
+    ProxyToken,
     SecretRecord,
     Secrets,
     Volumes,
@@ -100,6 +101,7 @@ class World:
         self.web_routes = Table(self.kv("web"), WebRoute, "label")
         self.environments = Table(self.kv("environments"), EnvironmentRecord, "environment_id")
         self.secret_records = Table(self.kv("secrets"), SecretRecord, "secret_id")
+        self.proxy_tokens = Table(self.kv("proxy_tokens"), ProxyToken, "token_id")
         self.mount_records = Table(self.kv("mounts"), MountRecord, "mount_id")
         # Called with (old name, new name), the new one None when an environment goes away.
         self.environment_listeners: list[Callable[[str, str | None], None]] = []

@@ -155,7 +155,7 @@ class RunningModal:
         assert isinstance(starter, ProcessStarter)
         starter._namespaces = self.namespaces
         world.fleet = self.fleet
-        rooms = [apps.rpcs(world), calls.rpcs(world), containers.rpcs(world)]
+        rooms = [apps.rpcs(world), calls.rpcs(world), containers.rpcs(world), front.rpcs(world)]
         await rpc.serve(world, [*rooms, self.images.rpcs(), self.volumes.rpcs()], grpc)
         app = web.Application(middlewares=[front.by_host(world)])
         app.add_routes(calls.blob_routes(world, blobs))

@@ -3,9 +3,9 @@
 from infra.localcloud.modal.rpc import Rpcs
 from infra.localcloud.modal.world import World
 
-from . import billing, stats, variants
+from . import billing, latest, stats
 
 
 def rpcs(world: World) -> Rpcs:
-    rooms = (billing, stats, variants)
+    rooms = (billing, stats, latest)
     return {name: handler for room in rooms for name, handler in room.rpcs(world).items()}

@@ -45,6 +45,7 @@ class EndedRequest:
     started_at: float
     ended_at: float
     status: int
+    route: str = ""
 
 
 class Tally:
@@ -81,8 +82,10 @@ class Tally:
             )
         )
 
-    def request(self, container: Container, began: float, status: int, now: float) -> None:
-        self.requests.append(EndedRequest(container.record.function_id, container.id, began, now, status))
+    def request(self, container: Container, route: str, began: float, status: int, now: float) -> None:
+        self.requests.append(
+            EndedRequest(container.record.function_id, container.id, began, now, status, route)
+        )
 
     def inputs_of(
         self, function_ids: Collection[str], since: float, until: float, task_id: str = ""

@@ -6,14 +6,19 @@ from aiohttp import web
 
 from infra.localcloud.modal.containers.fleet import local_fleet
 from infra.localcloud.modal.model import WebRoute
+from infra.localcloud.modal.rpc import Rpcs
 from infra.localcloud.modal.world import World
 
-from . import access, http, server, websocket
+from . import access, http, server, tokens, websocket
 from .exchange import Place, is_websocket
 
-__all__ = ["by_host", "routes"]
+__all__ = ["by_host", "routes", "rpcs"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def rpcs(world: World) -> Rpcs:
+    return tokens.rpcs(world)
 
 
 def routes(world: World) -> list[web.RouteDef]:
@@ -52,7 +57,7 @@ async def _answer(
     if route is None or record is None or not record.version:
         raise web.HTTPNotFound(text="modal-http: there is no web function at this address\n")
     if access.guarded(record, route.method):
-        access.check(world, request)
+        access.check(world, request, world.app(record.app_id).environment)
     fleet = local_fleet(world)
     if record.function.is_server:
         return await server.answer(fleet, request, record, place)

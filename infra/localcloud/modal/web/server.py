@@ -40,7 +40,9 @@ async def answer(
                     text=f"modal-http: container {container.id} does not answer: {error}\n"
                 ) from None
             finally:
-                fleet.tally.request(container, began, status, fleet.world.clock.now())
+                fleet.tally.request(
+                    container, f"{request.method} {place.raw_path}", began, status, fleet.world.clock.now()
+                )
 
 
 @asynccontextmanager

@@ -57,3 +57,6 @@ def test_figures_of_app_function_and_server(shop: WholeModal) -> None:
     assert "1 succeeded (100.0%)" in shop.modal("function", "stats", "shop/double")
     assert "Success" in shop.modal("function", "calls", "shop/double")
     assert "2xx: 1" in shop.modal("server", "stats", "shop/Page")
+    (request,) = shop.modal_json("server", "requests", "shop/Page")
+    assert request["status"] == 200
+    assert request["route"] == "GET /"

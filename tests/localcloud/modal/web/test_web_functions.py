@@ -173,6 +173,36 @@ def test_proxy_authentication_wants_both_headers(shop: RunningModal) -> None:
     assert fetch(shop, "/w/shop-secret", headers=right)[:2] == (200, '"open"')
 
 
+def test_a_proxy_token_opens_what_it_is_allowed_for_until_it_is_deleted(shop: RunningModal) -> None:
+    code = """
+tokens = modal.Workspace.from_context().proxy_tokens
+token = tokens.create(name="ours")
+modal.Environment.objects.create("other")
+"""
+    key, secret = shop.call(code + "answer = [token.token_id, token.token_secret]")
+    headers = {"Modal-Key": key, "Modal-Secret": secret}
+    assert fetch(shop, "/w/shop-secret", headers=headers)[0] == 200
+    assert fetch(shop, "/w/shop-secret", headers={**headers, "Modal-Secret": "ws-wrong"})[0] == 401
+    code = f"""
+tokens = modal.Workspace.from_context().proxy_tokens
+tokens.allow({key!r}, "other")
+tokens.update({key!r}, name="theirs")
+answer = [[item.name, item.scoped] for item in tokens.list(environment_name="other")]
+answer += [item.name for item in tokens.list(environment_name="main")]
+"""
+    assert shop.call(code) == [["theirs", True]]
+    assert fetch(shop, "/w/shop-secret", headers=headers)[0] == 401
+    shop.python(f'modal.Workspace.from_context().proxy_tokens.allow({key!r}, "main")')
+    assert fetch(shop, "/w/shop-secret", headers=headers)[0] == 200
+    code = f"""
+tokens = modal.Workspace.from_context().proxy_tokens
+tokens.delete({key!r})
+answer = [item.token_id for item in tokens.list()]
+"""
+    assert shop.call(code) == []
+    assert fetch(shop, "/w/shop-secret", headers=headers)[0] == 401
+
+
 def test_an_exception_is_an_internal_server_error(shop: RunningModal) -> None:
     assert fetch(shop, "/w/shop-broken")[0] == 500
 

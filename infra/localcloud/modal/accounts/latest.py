@@ -1,8 +1,8 @@
-"""The latest inputs of a function, and the functions that are bound to it."""
+"""The latest inputs of a function or requests of a server, one by one, and the functions that are bound to one."""
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from modal_proto import api_pb2
@@ -46,19 +46,12 @@ def rpcs(world: World) -> Rpcs:
     async def count(
         request: api_pb2.FunctionCallCountRequest, call: Call
     ) -> api_pb2.FunctionCallCountResponse:
-        if request.bucket_secs < 1:
-            raise invalid("Calls are counted in buckets of some seconds: bucket_secs is missing")
-        since, until, width = seconds(request.since), seconds(request.until), request.bucket_secs
-        times = [seconds(info.enqueued_at) for info in _inputs(world, request)]
-        buckets = Counter(math.floor(at / width) * width for at in times if since <= at < until)
-        return api_pb2.FunctionCallCountResponse(
-            buckets=[
-                api_pb2.FunctionCallCountResponse.InputBucket(
-                    bucket_start_at=stamp(start), count=buckets[start]
-                )
-                for start in sorted(buckets)
-            ]
-        )
+        answer = api_pb2.FunctionCallCountResponse()
+        for start, number in _buckets(
+            [seconds(info.enqueued_at) for info in _inputs(world, request)], request
+        ):
+            answer.buckets.add(bucket_start_at=stamp(start), count=number)
+        return answer
 
     async def variants(
         request: api_pb2.FunctionListVariantsRequest, call: Call
@@ -80,7 +73,58 @@ def rpcs(world: World) -> Rpcs:
             answer.next_cursor.function_id = page[-1]
         return answer
 
-    return {"FunctionCallFetch": fetch, "FunctionCallCount": count, "FunctionListVariants": variants}
+    async def requests(
+        request: api_pb2.ServerRequestFetchRequest, call: Call
+    ) -> api_pb2.ServerRequestFetchResponse:
+        """Of a server: the newest first, or those of a time, oldest first."""
+        ids = [world.function(request.function_id).function_id]
+        found = sorted(
+            local_fleet(world).tally.requests_of(ids, 0.0, math.inf), key=lambda item: item.started_at
+        )
+        if request.HasField("range"):
+            since, until = seconds(request.range.since), seconds(request.range.until)
+            found = [item for item in found if since <= item.started_at < until][
+                : request.range.limit or None
+            ]
+        else:
+            found = found[::-1][: request.tail.count or None]
+        answer = api_pb2.ServerRequestFetchResponse()
+        for item in found:
+            answer.requests.add(
+                route=item.route,
+                timestamp=stamp(item.started_at),
+                container_id=item.task_id,
+                duration_seconds=item.ended_at - item.started_at,
+                status=item.status,
+            )
+        return answer
+
+    async def count_requests(
+        request: api_pb2.ServerCountRequestsRequest, call: Call
+    ) -> api_pb2.ServerCountRequestsResponse:
+        ids = [world.function(request.function_id).function_id]
+        found = local_fleet(world).tally.requests_of(ids, 0.0, math.inf)
+        answer = api_pb2.ServerCountRequestsResponse()
+        for start, number in _buckets([item.started_at for item in found], request):
+            answer.buckets.add(bucket_start_at=stamp(start), count=number)
+        return answer
+
+    return {
+        "FunctionCallFetch": fetch,
+        "FunctionCallCount": count,
+        "FunctionListVariants": variants,
+        "ServerRequestFetch": requests,
+        "ServerCountRequests": count_requests,
+    }
+
+
+def _buckets(times: Iterable[float], request: Any) -> list[tuple[int, int]]:
+    """How many of the times asked for lie in each bucket that has any, by its start."""
+    width = request.bucket_secs
+    if width < 1:
+        raise invalid("Counted is in buckets of some seconds: bucket_secs is missing")
+    since, until = seconds(request.since), seconds(request.until)
+    return sorted(Counter(math.floor(at / width) * width for at in times if since <= at < until).items())
 
 
 def _inputs(world: World, request: Any) -> Iterator[api_pb2.FunctionCallInputInfo]:
