@@ -1,11 +1,13 @@
-"""One image declaration and its two renderings on Modal, and an endpoint that reads a file of a volume."""
+"""docs/modal.md as a program: one image in its two renderings, and endpoints that read a file of a volume."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from infra.cli.toolchain import ROOT
 from infra.localcloud.core import namespace
 from tests.e2e.checkout import Checkout
 
@@ -30,28 +32,17 @@ class Model:
             "words": shelf.read_text() if shelf.exists() else None,
         }
 """
-PROGRAM = """
-import pulumi
-from components import CpuSpec, ModelEndpoint, ModelImage, ModelVolume, VolumeMount
-
-shelf = ModelVolume("shelf", force_destroy=True)
-for name, prebuilt in (("chain", False), ("pulled", True)):
-    endpoint = ModelEndpoint(
-        name,
-        cloud="modal",
-        cpu=CpuSpec(vcpu=1),
-        image=ModelImage(name, handler="stacks/probe", prebuilt=prebuilt),
-        volumes=[VolumeMount(volume=shelf, path="/shelf", read_only=True)],
-    )
-    pulumi.export(name, endpoint.resource.name)
+PAGE = ROOT / "docs/modal.md"
+OUTPUTS = """
+pulumi.export("apps", [chain.resource.name, pulled.resource.name])
 pulumi.export("shelf", shelf.volume_name)
 """
 ASK = """
 import io, json, modal, sys
-chain, pulled, shelf = sys.argv[1:]
+shelf, *apps = sys.argv[1:]
 with modal.Volume.from_name(shelf).batch_upload() as batch:
     batch.put_file(io.BytesIO(b"to be read"), "/words.txt")
-print(json.dumps([modal.Cls.from_name(app, "Model")().predict.remote({}) for app in (chain, pulled)]))
+print(json.dumps([modal.Cls.from_name(app, "Model")().predict.remote({}) for app in apps]))
 """
 
 
@@ -66,21 +57,21 @@ def answers(_deployed: tuple[Checkout, str]) -> Iterator[list[dict[str, Any]]]:
     demo = (checkout.root / "stacks/__main__.py").read_text()
     settings = (checkout.root / "stacks/Pulumi.dev.yaml").read_text()
     (checkout.root / "stacks/Pulumi.probe.yaml").write_text(settings)
-    checkout.program(PROGRAM)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    checkout.program("\n".join([*blocks, OUTPUTS]).replace("stacks/search", "stacks/probe"))
     stack = ("--stack", "probe")
     checkout.run("pulumi", "stack", "init", "probe", "--non-interactive")
     try:
         checkout.run("pulumi", "up", "--yes", "--skip-preview", *stack)
-        names = json.loads(checkout.run("pulumi", "stack", "output", "--json", *stack))
+        outputs = json.loads(checkout.run("pulumi", "stack", "output", "--json", *stack))
+        assert outputs["tools"]["version"] == 1
         lines = checkout.run("pilotlight", "cloud", "env").splitlines()
         pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "MODAL_" in line)
         variables = {name: value.strip("'") for name, value in pairs}
-        said = checkout.run(
-            "python", "-c", ASK, names["chain"], names["pulled"], names["shelf"], **variables
-        )
+        said = checkout.run("python", "-c", ASK, outputs["shelf"], *outputs["apps"], **variables)
         yield json.loads(said.splitlines()[-1])
-        checkout.run("pulumi", "destroy", "--yes", "--skip-preview", "--remove", *stack)
     finally:
+        checkout.run("pulumi", "destroy", "--yes", "--skip-preview", "--remove", *stack)
         checkout.program(demo)
         checkout.run("pulumi", "stack", "select", "dev")
 
