@@ -71,6 +71,49 @@ QUERIES = (
     'mutation { updateUserSettings(input: {pubKey: "ssh-ed25519 AAAA me"}) { pubKey } }',
     'mutation { createFlashApp(input: {name: "f"}) { id } deleteEndpoint(id: "x") deleteTemplate(templateName: "q") }',
 )
+WITH_VARIABLES: dict[str, dict[str, Any]] = {
+    "mutation ($input: PodFindAndDeployOnDemandInput) { podFindAndDeployOnDemand(input: $input) { id env } }": {
+        "name": "q",
+        "imageName": "i",
+        "gpuTypeId": "NVIDIA L4",
+        "gpuCount": 1,
+        "cloudType": "ALL",
+        "countryCode": "RO",
+        "env": [{"key": "A", "value": "1"}],
+        "ports": "22/tcp",
+        "allowedCudaVersions": ["12.8"],
+    },
+    "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id gpuIds template { id } } }": {
+        "name": "q",
+        "gpuIds": "ADA_24",
+        "template": {"name": "q", "imageName": "i"},
+        "flashBootType": "OFF",
+        "instanceIds": [],
+        "scalerValue": 4,
+        "allowedCudaVersions": "12.8",
+        "networkVolumeIds": [],
+    },
+    "mutation ($input: SaveTemplateInput) { saveTemplate(input: $input) { id env { key } } }": {
+        "name": "q",
+        "imageName": "i",
+        "containerDiskInGb": 5,
+        "dockerArgs": "",
+        "env": [],
+        "volumeInGb": 0,
+        "config": {"a": [1]},
+    },
+    "mutation ($input: SecretCreateInput!) { secretCreate(input: $input) { id name } }": {
+        "name": "s",
+        "value": "v",
+        "description": "",
+    },
+    "mutation ($input: DeployCpuPodInput!) { deployCpuPod(input: $input) { id } }": {
+        "name": "q",
+        "imageName": "i",
+        "instanceId": "cpu5c-4-8",
+    },
+    "query ($input: GpuTypeFilter) { gpuTypes(input: $input) { id } }": {"ids": ["NVIDIA L4"]},
+}
 VALUES: list[Any] = [
     *(None, True, 0, 1, -1, 0.5, 1e308, 2**63, 10**40, "", "x", "EU-RO-1", "NVIDIA L4", "12.8", "QUEUE"),
     *([], {}, ["x"], [None], [[]], {"x": None}, {"persistent": {}}, {"network": [{}]}, [{"id": "cpu5c", "vcpuCount": 4}]),
@@ -155,6 +198,12 @@ class Fuzzer:
         return _json(self._mutated({name: body[name] for name in names}) if names else {})
 
     def _graphql(self) -> Asked:
+        if self.rng.random() < 0.4:
+            query, input = self.rng.choice(list(WITH_VARIABLES.items()))
+            named = input | ({"name": f"n{self.rng.randrange(10**9)}"} if "name" in input else {})
+            return Asked(
+                "POST", "/graphql", _json({"query": query, "variables": {"input": self._mutated(named)}})
+            )
         query = self.rng.choice(QUERIES)
         id = self.rng.choice(self.ids[self.rng.choice(list(BODIES))])
         query = query.replace('"x"', json.dumps(id)) if self.rng.random() < 0.5 else query
