@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from infra.localcloud.core import namespace
+from infra.localcloud.runpod.workers import rootfs
 from infra.localcloud.runpod.workers.interpreter import VERSION, bare_python, compile_command, uncompiled
 from infra.localcloud.runpod.workers.reference import ALIAS, Reference, parse
 from infra.localcloud.runpod.workers.tree import assemble
@@ -45,15 +47,26 @@ class UnpackedImage:
     command: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
+    own_root: bool = (
+        False  # `root` is a whole root file system, to run its programs in; `cwd` is a path there
+    )
 
     def argv(self, args: str, mounted: Collection[str] = ()) -> list[str]:
         """`args` (one string, shell quoting) takes the place of the image's command, as on RunPod. Below the paths in
         `mounted` lies something else than the image."""
-        words = [*self.entrypoint, *(shlex.split(args) if args else self.command)]
+        words = self.words(args)
+        if self.own_root:
+            raise ValueError(
+                "the image brings its own root file system, which only serverless workers get here"
+            )
         return [
             str(self.python),
             *(word if _below(word, mounted) else on_host(self.root, word) for word in words[1:]),
         ]
+
+    def words(self, args: str) -> list[str]:
+        """As the image has them."""
+        return [*self.entrypoint, *(shlex.split(args) if args else self.command)]
 
 
 def on_host(root: Path, path: str) -> str:
@@ -122,6 +135,8 @@ class ImageStore:
     def _unpack(self, reference: Reference, digest: str, manifest: dict[str, Any]) -> UnpackedImage:
         config = json.loads(self._blob(manifest["config"]["digest"]).read_bytes())
         options = config.get("config") or {}
+        if (options.get("Labels") or {}).get(PYTHON_LABEL) is None:
+            return self._rooted(reference, digest, manifest, config)
         _check(reference, config, options)
         python = bare_python(self._root / "python")
         layers = [self._layer(entry["digest"], python) for entry in manifest["layers"]]
@@ -140,14 +155,48 @@ class ImageStore:
             env=env,
         )
 
-    def _layer(self, digest: str, python: Path) -> Layer:
+    def _rooted(
+        self, reference: Reference, digest: str, manifest: dict[str, Any], config: dict[str, Any]
+    ) -> UnpackedImage:
+        """One that was built elsewhere runs with its own programs, or not at all."""
+        _check_platform(reference, config)
+        options = config.get("config") or {}
+        env = dict(pair.partition("=")[::2] for pair in options.get("Env") or ())
+        words = [*(options.get("Entrypoint") or ()), *(options.get("Cmd") or ())]
+        layers = [self._layer(entry["digest"], None) for entry in manifest["layers"]]
+        root = rootfs.flatten(layers, self._root / "roots" / digest.removeprefix("sha256:"))
+        found = rootfs.program(root, words[0], env.get("PATH", "")) if words else None
+        if found is None:
+            raise ImageRefused(
+                f"{reference} has no label {PYTHON_LABEL} and does not bring the program that it starts "
+                f"({words[0] if words else 'none'}), so this machine cannot run it.",
+                wanted="an image of pilotlight-artifacts:index:Image, or one with a whole root file system",
+            )
+        if refusal := namespace.refusal():
+            raise ImageRefused(
+                f"{reference} brings its own root file system, and this machine cannot give it one: {refusal}",
+                wanted="a machine that allows mount namespaces, or an image of pilotlight-artifacts:index:Image",
+            )
+        return UnpackedImage(
+            digest=digest,
+            root=root,
+            python=Path(found),
+            entrypoint=tuple(options.get("Entrypoint") or ()),
+            command=tuple(options.get("Cmd") or ()),
+            cwd=Path(options.get("WorkingDir") or "/"),
+            env=env,
+            own_root=True,
+        )
+
+    def _layer(self, digest: str, python: Path | None) -> Layer:
+        """Compiled for `python`, if given."""
         blob = self._blob(digest)
         target = self._root / "layers" / digest.removeprefix("sha256:")
         fresh = not target.exists()
         if fresh:
             _verify(blob, digest)
         layer = unpack(blob, target)
-        if fresh and (sources := uncompiled(target)):
+        if fresh and python is not None and (sources := uncompiled(target)):
             # What does not compile is not an error: some packages ship files that no Python of today reads.
             subprocess.run(
                 compile_command(python, target),
@@ -179,24 +228,23 @@ def _fits(entry: dict[str, Any]) -> bool:
 
 
 def _check(reference: Reference, config: dict[str, Any], options: dict[str, Any]) -> None:
-    built_for = (options.get("Labels") or {}).get(PYTHON_LABEL)
-    if built_for is None:
-        raise ImageRefused(
-            f"{reference} has no label {PYTHON_LABEL}, so this machine cannot tell whether it can run it.",
-            wanted="an image of pilotlight-artifacts:index:Image; images built in other ways run on the real cloud only",
-        )
+    built_for = options["Labels"][PYTHON_LABEL]
     if built_for != VERSION:
         raise ImageRefused(
             f"{reference} was built for Python {built_for}; this machine runs workers under Python {VERSION}.",
             fix=f'Set python="{VERSION}" on the image for this stack.',
         )
-    if not _fits(config):
-        raise ImageRefused(
-            f"{reference} is for {config.get('os')}/{config.get('architecture')}, not {ARCHITECTURE}."
-        )
+    _check_platform(reference, config)
     entrypoint = options.get("Entrypoint") or ()
     if not entrypoint or os.path.basename(entrypoint[0]) not in _PYTHONS:
         raise ImageRefused(
             f"{reference} starts {entrypoint[0] if entrypoint else 'nothing'}.",
             wanted="a Python program as entrypoint",
+        )
+
+
+def _check_platform(reference: Reference, config: dict[str, Any]) -> None:
+    if not _fits(config):
+        raise ImageRefused(
+            f"{reference} is for {config.get('os')}/{config.get('architecture')}, not {ARCHITECTURE}."
         )

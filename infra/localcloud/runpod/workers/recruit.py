@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from infra.localcloud.core import namespace
-from infra.localcloud.core.namespace import Bind
+from infra.localcloud.core.namespace import Bind, Mount
 from infra.localcloud.core.supervisor import Running
 from infra.localcloud.runpod.model import EndpointRecord
 from infra.localcloud.runpod.secrets import SecretMissing, with_secrets
+from infra.localcloud.runpod.workers import rootfs
 from infra.localcloud.runpod.workers.env import make_private, worker_environment
 from infra.localcloud.runpod.workers.flashboot import Zygote
 from infra.localcloud.runpod.workers.images import ImageRefused, UnpackedImage
@@ -92,6 +93,8 @@ def _launch(
     platform: Platform,
 ) -> Running:
     record, now = worker.record, platform.clock.now()
+    if image.own_root:
+        return _launch_rooted(worker, image, place, env, platform)
     argv = image.argv(record.args, [VOLUME] if place.volume_id else [])
     what = f"starting {record.image} (release {record.version})"
     if zygote is not None and platform.flashboot is not None:
@@ -105,17 +108,46 @@ def _launch(
 
 
 def _zygote(record: EndpointRecord, image: UnpackedImage, place: Place, platform: Platform) -> Zygote | None:
-    if platform.flashboot is None or record.flashboot == "OFF":
+    if platform.flashboot is None or record.flashboot == "OFF" or image.own_root:
         return None
     key = f"{image.digest} {place.volume_id or ''}"
     enclose = partial(_enclose, place, platform, "/")
     return platform.flashboot.warm(key, image.argv(record.args), image.env, enclose, record.id)
 
 
+def _launch_rooted(
+    worker: Worker, image: UnpackedImage, place: Place, env: dict[str, str], platform: Platform
+) -> Running:
+    record, folder = worker.record, worker.home.parent
+    worker.log.system(
+        f"starting {record.image} (release {record.version}) in its own root file system",
+        platform.clock.now(),
+    )
+    kept = [worker.home]
+    if (cache := platform.worker_env.get("PILOTLIGHT_CACHE")) is not None and env[
+        "PILOTLIGHT_CACHE"
+    ] == cache:
+        Path(cache).mkdir(parents=True, exist_ok=True)
+        kept.append(Path(cache))
+    env = {**env, "TMPDIR": "/tmp"}
+    mounts = _volume(place, platform)
+    words = image.words(record.args)
+    found = rootfs.program(image.root, words[0], env.get("PATH", "")) if words else None
+    if found is None:
+        raise CannotStart(f"the image has no program {words[0] if words else 'to start'}")
+    enclosed = rootfs.enclose([found, *words[1:]], image.root, folder, str(image.cwd), kept, mounts)
+    return platform.launcher.launch(enclosed, folder, env, worker.log)
+
+
 def _enclose(place: Place, platform: Platform, cwd: str, command: Sequence[str], folder: Path) -> list[str]:
     """The command as it is, or in a mount namespace with the network volume."""
+    mounts = _volume(place, platform)
+    return namespace.enclose(command, folder / "mounts.json", mounts, cwd) if mounts else list(command)
+
+
+def _volume(place: Place, platform: Platform) -> list[Mount]:
     if place.volume_id is None:
-        return list(command)
+        return []
     if refusal := namespace.refusal():
         raise CannotStart(
             f"the network volume {place.volume_id} cannot be mounted at {VOLUME} here: {refusal}",
@@ -127,7 +159,7 @@ def _enclose(place: Place, platform: Platform, cwd: str, command: Sequence[str],
         source = None
     if source is None:
         raise CannotStart(f"the network volume {place.volume_id} is gone")
-    return namespace.enclose(command, folder / "mounts.json", [Bind(str(source), VOLUME)], cwd)
+    return [Bind(str(source), VOLUME)]
 
 
 def _ports(record: EndpointRecord) -> tuple[int, int]:
