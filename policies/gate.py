@@ -1,33 +1,30 @@
 """The gate that a provider's Check asks: every rule that concerns a resource, with the stack's settings."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from infra.spec.findings import Finding, Gate, ResourceView
 from policies import settings
-from policies.rules import RULES, RuleSettings
+from policies.judge import judge
+from policies.rules import Context
 
 
-def make_gate(find_root: Callable[[], Path | None]) -> Gate:
+def today() -> date:
+    return datetime.now(tz=UTC).date()
+
+
+def make_gate(find_root: Callable[[], Path | None], clock: Callable[[], date] = today) -> Gate:
     """A gate that reads the settings once per stack, when the first resource asks. Wrong settings refuse all."""
-    known: dict[str, dict[str, RuleSettings]] = {}
+    known: dict[str, tuple[settings.Settings, Context]] = {}
 
     def gate(resource: ResourceView) -> list[Finding]:
         if resource.stack not in known:
+            root = find_root()
             try:
-                known[resource.stack] = settings.load(find_root(), resource.stack)
+                known[resource.stack] = (settings.load(root, resource.stack), Context(clock(), root))
             except settings.SettingsError as error:
                 return [Finding("settings", "", error.what, error.fix)]
-        return judge(resource, known[resource.stack])
+        return judge(resource, *known[resource.stack])
 
     return gate
-
-
-def judge(resource: ResourceView, rule_settings: dict[str, RuleSettings]) -> list[Finding]:
-    """All findings of all rules on one resource."""
-    return [
-        finding
-        for rule in RULES.values()
-        if resource.type in rule.types
-        for finding in rule.check(resource, rule_settings[rule.id])
-    ]

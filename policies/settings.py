@@ -1,15 +1,19 @@
-"""Reads `policies/settings.yaml`: settings of each rule, and per stack over them."""
+"""Reads `policies/settings.yaml`: settings of each rule, per stack over them, and exceptions that end."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
 from infra.spec.errors import PilotlightError
+from infra.spec.findings import ResourceView
 from infra.spec.nearest import nearest
 from infra.spec.parsing import problems_of
-from policies.rules import RULES, RuleSettings
+from policies.rules import RULES, STACK_RULES, RuleSettings
 
 FILE = Path("policies/settings.yaml")
 
@@ -18,40 +22,96 @@ class SettingsError(PilotlightError):
     """The settings file is wrong, so no rule can be trusted to hold."""
 
 
-def load(root: Path | None, stack: str) -> dict[str, RuleSettings]:
-    """Each rule's settings for `stack`. Without a file (or a project) the defaults hold. Raises SettingsError."""
+class Exempt(pydantic.BaseModel):
+    """A rule that does not hold for a resource, until a day, on somebody's responsibility."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    rule: str
+    resource: str
+    """Name or URN, with * for any part; `*` alone for stack rules."""
+    owner: str
+    reason: str
+    expires: date
+
+    def covers(self, rule: str, view: ResourceView | None) -> bool:
+        if rule != self.rule:
+            return False
+        names = ("",) if view is None else (view.name, view.urn)
+        return self.resource == "*" or any(fnmatchcase(name, self.resource) for name in names)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one stack is judged by."""
+
+    rules: Mapping[str, RuleSettings]
+    exceptions: tuple[Exempt, ...] = field(default=())
+
+
+def load(root: Path | None, stack: str) -> Settings:
+    """The settings for `stack`. Without a file (or a project) the defaults hold. Raises SettingsError."""
     data = {} if root is None else _read(root / FILE)
-    stacks = data.pop("stacks", None) or {}
+    stacks, exceptions = data.pop("stacks", None) or {}, data.pop("exceptions", None) or []
+    if not isinstance(stacks, dict):
+        raise SettingsError(f"{FILE}: stacks is {type(stacks).__name__}", wanted="a mapping of stack names")
     layers = [_checked(data, str(FILE)), _checked(stacks.get(stack) or {}, f"{FILE}, stack {stack}")]
-    return {id: _settings(id, layers) for id in RULES}
+    for other in stacks.keys() - {stack}:  # a typo must not wait for the day when that stack is deployed
+        _checked(stacks[other] or {}, f"{FILE}, stack {other}")
+    rules = {id: _settings(id, layers) for id in (*RULES, *STACK_RULES)}
+    return Settings(rules, tuple(_exceptions(exceptions)))
 
 
 def _settings(rule_id: str, layers: list[Mapping[str, Any]]) -> RuleSettings:
     values: dict[str, Any] = {}
     for layer in layers:
         values |= layer.get(rule_id) or {}
-    model = RULES[rule_id].settings
+    model = (RULES | STACK_RULES)[rule_id].settings
     try:
-        return model.model_validate(values)
+        parsed: RuleSettings = model.model_validate(values)
     except pydantic.ValidationError as error:
         problems = "; ".join(map(str, problems_of(model, error)))
         raise SettingsError(f"{FILE}: rule {rule_id}: {problems}", fix="correct the file") from None
+    return parsed
+
+
+def _exceptions(given: Any) -> list[Exempt]:
+    if not isinstance(given, list):
+        raise SettingsError(f"{FILE}: exceptions is {type(given).__name__}", wanted="a list")
+    found = []
+    for index, values in enumerate(given):
+        where = f"{FILE}: exceptions[{index}]"
+        try:
+            exempt = Exempt.model_validate(values)
+        except pydantic.ValidationError as error:
+            problems = "; ".join(map(str, problems_of(Exempt, error)))
+            raise SettingsError(
+                f"{where}: {problems}", wanted="rule, resource, owner, reason and expires (a date)"
+            ) from None
+        _known(exempt.rule, where)
+        found.append(exempt)
+    return found
 
 
 def _checked(rules: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(rules, dict):
         raise SettingsError(f"{where} is {type(rules).__name__}", wanted="a mapping of rule ids to settings")
     for rule_id, settings in rules.items():
-        if rule_id not in RULES:
-            close = nearest(str(rule_id), RULES)
-            raise SettingsError(
-                f"{where}: no rule {rule_id!r}",
-                wanted=f"one of: {', '.join(RULES)}",
-                fix=f"did you mean {close[0]}?" if close else "",
-            )
+        _known(str(rule_id), where)
         if settings is not None and not isinstance(settings, dict):
             raise SettingsError(f"{where}: rule {rule_id} has {settings!r}", wanted="a mapping of settings")
     return rules
+
+
+def _known(rule_id: str, where: str) -> None:
+    ids = [*RULES, *STACK_RULES]
+    if rule_id not in ids:
+        close = nearest(rule_id, ids)
+        raise SettingsError(
+            f"{where}: no rule {rule_id!r}",
+            wanted=f"one of: {', '.join(ids)}",
+            fix=f"did you mean {close[0]}?" if close else "",
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,28 +14,35 @@ class Settings(RuleSettings):
 
 
 def check(subject: Subject, settings: Settings) -> list[Finding]:
-    plan, request = subject.plan, subject.request
-    if plan is None or request is None:
+    if not subject.is_endpoint or (settings.max_p95_s is None and not subject.intent_has("slo")):
         return []
-    own = request.slo.cold_start_p95_s if request.slo is not None else None
+    slo = subject.request.slo
+    own = slo.cold_start_p95_s if slo is not None else None
     limits = [limit for limit in (settings.max_p95_s, own) if limit is not None]
     if not limits:
         return []
-    limit, worst = min(limits), plan.cold_start_worst
+    plan, limit = subject.plan, min(limits)
+    worst = plan.cold_start_worst
     if worst.p95 > limit:
         longest = max(worst.phases, key=lambda phase: phase.p95)
         lucky = ""
         if plan.cold_start.hit_rate is not None:
-            estimate = f"{seconds(plan.cold_start.p95)} at the estimated hit rate of {plan.cold_start.hit_rate:.0%}"
+            estimate = (
+                f"{seconds(plan.cold_start.p95)} at the estimated hit rate of {plan.cold_start.hit_rate:.0%}"
+            )
             lucky = f" when FlashBoot misses ({estimate})"
         message = f"a cold start takes {seconds(worst.p95)} at p95{lucky}, over {seconds(limit)}"
-        fix = f"{longest.name} takes {seconds(longest.p95)} of it; `pilotlight plan` lists what would be faster"
+        fix = (
+            f"{longest.name} takes {seconds(longest.p95)} of it; `pilotlight plan` lists what would be faster"
+        )
         path = "intent.slo" if limit == own else "intent"
         data = {"p95_s": worst.p95, "limit": limit}
         return [Finding(RULE.id, path, message, fix, data=data)]
-    if subject.deferred("image_bytes", "weights_bytes", "gpu", "cloud"):
+    if subject.open("image_bytes", "weights_bytes", "gpu", "cloud"):
         return [
-            Finding(RULE.id, "intent", "the cold start is known, and judged, at `up`", severity=Severity.DEFERRED)
+            Finding(
+                RULE.id, "intent", "the cold start is known, and judged, at `up`", severity=Severity.DEFERRED
+            )
         ]
     return []
 

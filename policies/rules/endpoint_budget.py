@@ -16,22 +16,29 @@ class Settings(RuleSettings):
 
 
 def check(subject: Subject, settings: Settings) -> list[Finding]:
-    plan, request = subject.plan, subject.request
-    if plan is None or request is None:
+    if not subject.is_endpoint or (settings.max_usd_per_month is None and not subject.intent_has("budget")):
         return []
-    own = request.budget.usd_per_month if request.budget is not None else None
+    budget = subject.request.budget
+    own = budget.usd_per_month if budget is not None else None
     limits = [limit for limit in (settings.max_usd_per_month, own) if limit is not None]
     if not limits:
         return []
-    limit, cost = min(limits), plan.cost.pessimistic
+    plan, limit = subject.plan, min(limits)
+    cost = plan.cost.pessimistic
     if cost > limit:
-        what = "at the high end of its traffic" if plan.cost.high is not None else "with all workers all month"
+        what = (
+            "at the high end of its traffic" if plan.cost.high is not None else "with all workers all month"
+        )
         fix = f"lower workers.max or idle_timeout_s, or take a smaller GPU class: `pilotlight plan -s {subject.view.stack}`"
         path = "intent.budget" if limit == own else "intent"
         data = {"usd_per_month": str(cost), "limit": str(limit)}
-        return [Finding(RULE.id, path, f"costs {usd(cost)} a month {what}, over {usd(limit)}", fix, data=data)]
-    if subject.deferred("gpu", "workers", "traffic", "cloud"):
-        return [Finding(RULE.id, "intent", "the cost is known, and judged, at `up`", severity=Severity.DEFERRED)]
+        return [
+            Finding(RULE.id, path, f"costs {usd(cost)} a month {what}, over {usd(limit)}", fix, data=data)
+        ]
+    if subject.open("gpu", "workers", "traffic", "cloud"):
+        return [
+            Finding(RULE.id, "intent", "the cost is known, and judged, at `up`", severity=Severity.DEFERRED)
+        ]
     return []
 
 

@@ -6,9 +6,10 @@ import pydantic
 
 from infra.catalog import PriceMissing
 from infra.planning import monthly_range
-from infra.spec.findings import Finding, ResourceView, Severity
-from policies.rules.hourly import MODAL_APP, RUNPOD_ENDPOINT, NotKnownYet, all_workers
-from policies.rules.rule import Rule, RuleSettings
+from infra.spec.findings import Finding, Severity
+from policies.rules.hourly import NotKnownYet, all_workers
+from policies.rules.rule import ENDPOINTS, Rule, RuleSettings
+from policies.rules.subject import Subject
 
 
 class Settings(RuleSettings):
@@ -16,12 +17,12 @@ class Settings(RuleSettings):
     """The most that all workers may cost in a month of 730 hours; none = no limit."""
 
 
-def check(resource: ResourceView, settings: Settings) -> list[Finding]:
+def check(subject: Subject, settings: Settings) -> list[Finding]:
     limit = settings.max_usd_per_month
     if limit is None:
         return []
     try:
-        workers = all_workers(resource.type, resource.inputs)
+        workers = all_workers(subject.type, subject.inputs)
     except NotKnownYet:
         return [_finding("", "the ceiling is known, and judged, at `up`", severity=Severity.DEFERRED)]
     except PriceMissing as error:
@@ -52,7 +53,7 @@ def _finding(path: str, message: str, fix: str = "", severity: Severity = Severi
 RULE = Rule(
     id="endpoint-ceiling",
     description="An endpoint with every worker on all month stays under a limit.",
-    types=frozenset({RUNPOD_ENDPOINT, MODAL_APP}),
+    types=ENDPOINTS,
     settings=Settings,
     check=check,
 )

@@ -8,9 +8,7 @@ from typing import Any
 from infra.catalog import Catalog, PriceMissing, load
 from infra.planning import usd_per_worker_hour
 from infra.spec.findings import UNKNOWN
-
-RUNPOD_ENDPOINT = "pilotlight-runpod:index:Endpoint"
-MODAL_APP = "pilotlight-modal:index:App"
+from policies.rules.rule import RUNPOD_ENDPOINT, RUNPOD_POD
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,8 @@ def all_workers(type: str, inputs: Mapping[str, Any]) -> list[Workers]:
     """Raises `PriceMissing` for what has no price or no upper bound, `NotKnownYet` in a preview."""
     if type == RUNPOD_ENDPOINT:
         return [_endpoint(inputs)]
+    if type == RUNPOD_POD:
+        return [_pod(inputs)]
     return list(_app(inputs))
 
 
@@ -58,6 +58,24 @@ def _runpod_hour(inputs: Mapping[str, Any], catalog: Catalog) -> Decimal:
             f"pools {', '.join(gpu['pools'])} are not in the catalog", fix="name a pool it has"
         )
     return usd_per_worker_hour("runpod", classes, catalog, book, count=int(gpu.get("count") or 1))
+
+
+def _pod(inputs: Mapping[str, Any]) -> Workers:
+    """One machine, as long as it is wanted to run."""
+    catalog = load()
+    book = catalog.prices()
+    runs = 0 if _known(inputs.get("desiredState")) == "STOPPED" else 1
+    kind = "pod_community" if _known(inputs.get("cloud")) == "COMMUNITY" else "pod_secure"
+    gpu = _known(inputs.get("gpu"))
+    if not gpu:
+        cpu = _known(inputs.get("cpu")) or {}
+        return Workers("cpu", runs, book.usd_per_vcpu_hour("runpod", kind) * int(cpu.get("vcpuCount", 2)))
+    found = catalog.gpu_of_runpod_type(str(_known(gpu.get("id"))))
+    if found is None:
+        raise PriceMissing(f"GPU type {gpu.get('id')!r} is not in the catalog", fix="name one that it has")
+    return Workers(
+        "gpu", runs, book.usd_per_gpu_hour("runpod", found.name, kind) * int(gpu.get("count") or 1)
+    )
 
 
 def _app(inputs: Mapping[str, Any]) -> Iterator[Workers]:

@@ -2,20 +2,19 @@
 
 import re
 
-from infra.spec.findings import UNKNOWN, Finding, ResourceView, Severity
-from policies.rules.hourly import RUNPOD_ENDPOINT
-from policies.rules.rule import Rule, RuleSettings
+from infra.spec.findings import UNKNOWN, Finding, Severity
+from policies.rules.rule import RUNPOD_ENDPOINT, RUNPOD_POD, Level, Rule, RuleSettings
+from policies.rules.subject import Subject
 
 _PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
 class Settings(RuleSettings):
-    severity: Severity = Severity.WARNING
-    """`error` refuses an image that is not pinned; `warning` reports it."""
+    severity: Level = Level.WARNING
 
 
-def check(resource: ResourceView, settings: Settings) -> list[Finding]:
-    image = resource.inputs.get("image")
+def check(subject: Subject, settings: Settings) -> list[Finding]:
+    image = subject.inputs.get("image")
     if image is UNKNOWN:
         return [
             Finding(RULE.id, "image", "the image is known, and judged, at `up`", severity=Severity.DEFERRED)
@@ -24,13 +23,13 @@ def check(resource: ResourceView, settings: Settings) -> list[Finding]:
         return []
     message = f"image {image!r} is not pinned by digest: what runs can change without a review"
     fix = "use ModelImage's ref, or append @sha256:… to the reference"
-    return [Finding(RULE.id, "image", message, fix, settings.severity)]
+    return [Finding(RULE.id, "image", message, fix)]
 
 
 RULE = Rule(
     id="image-digest",
     description="An endpoint's image is pinned by digest.",
-    types=frozenset({RUNPOD_ENDPOINT}),
+    types=frozenset({RUNPOD_ENDPOINT, RUNPOD_POD}),
     settings=Settings,
     check=check,
 )

@@ -1,33 +1,36 @@
-"""`plannable`: an endpoint says what it is for, and a plan can be made of it. Without one no other rule can hold."""
+"""`plannable`: an endpoint says what it is for. Without that no rule about cost over time or about starts can hold.
+
+That a plan cannot be made of what it says is reported under this rule, too, whichever rule asks for the plan.
+"""
 
 from infra.spec.findings import UNKNOWN, Finding, Severity
 from policies.rules.rule import ENDPOINTS, Level, Rule, RuleSettings
-from policies.rules.subject import Subject
+from policies.rules.subject import NoPlan, Subject
 
 
 class Settings(RuleSettings):
-    without_intent: Level = Level.WARNING
-    """What a raw resource is that carries no intent: it is held to the ceiling and supply-chain rules alone."""
+    severity: Level = Level.WARNING
 
 
 def check(subject: Subject, settings: Settings) -> list[Finding]:
     if subject.inputs.get("intent") is UNKNOWN:
-        return [Finding(RULE.id, "intent", "the plan is made, and judged, at `up`", severity=Severity.DEFERRED)]
-    if subject.intent is None:
-        if settings.without_intent is Level.OFF:
-            return []
-        severity = Severity.ERROR if settings.without_intent is Level.ERROR else Severity.WARNING
-        message = "carries no intent: budget, cold start and waiting time are not judged"
-        return [Finding(RULE.id, "intent", message, "declare it with ModelEndpoint, or set intent", severity)]
-    if subject.unplanned is None:
+        said = "the plan is made, and judged, at `up`"
+        return [Finding(RULE.id, "intent", said, severity=Severity.DEFERRED)]
+    if subject.intent is not None:
         return []
-    error = subject.unplanned
-    return [Finding(RULE.id, "intent", f"no plan can be made: {error.what}", error.fix or error.wanted)]
+    message = "carries no intent: its budget, cold start and waiting time are not judged"
+    return [Finding(RULE.id, "intent", message, "declare it with ModelEndpoint, or set intent")]
+
+
+def no_plan(error: NoPlan) -> Finding:
+    """An error whatever the settings say: rules that ask for a plan fail closed."""
+    said = error.error
+    return Finding(RULE.id, "intent", f"no plan can be made: {said.what}", said.fix or said.wanted)
 
 
 RULE = Rule(
     id="plannable",
-    description="An endpoint's cost and cold start can be predicted.",
+    description="An endpoint says what it is for, so that its cost and starts can be judged.",
     types=ENDPOINTS,
     settings=Settings,
     check=check,

@@ -49,8 +49,8 @@ def check(subjects: Sequence[Subject], settings: Settings) -> list[Finding]:
 def cost_of(subject: Subject) -> Decimal:
     """US dollars a month at the dear end: of the plan, or of every worker all month where there is none.
 
-    Raises `PriceMissing`, `NotKnownYet`."""
-    if subject.plan is not None:
+    Raises `PriceMissing`, `NotKnownYet`, `NoPlan`."""
+    if subject.is_endpoint:
         return subject.plan.cost.pessimistic
     months = [
         monthly_range(usd_per_worker_hour=one.usd_per_hour, workers_min=0, workers_max=one.most).ceiling

@@ -8,9 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from infra.catalog import Catalog, PriceBook, load
-from infra.planning import EndpointPlan, PlanRequest, evaluate
+from infra.planning.plan import EndpointPlan
+from infra.planning.request import PlanRequest
 from infra.spec.errors import PilotlightError
 from infra.spec.findings import UNKNOWN, ResourceView
+
+
+class NoPlan(Exception):
+    """An endpoint says what it is for, and no plan can be made of it. `judge` reports it once, whichever rule asks."""
+
+    def __init__(self, error: PilotlightError) -> None:
+        super().__init__(error.what)
+        self.error = error
 
 
 @dataclass
@@ -41,7 +50,7 @@ class Subject:
     def inputs(self) -> Mapping[str, Any]:
         return self.view.inputs
 
-    @property
+    @cached_property
     def intent(self) -> Mapping[str, Any] | None:
         found = self.inputs.get("intent")
         return found if isinstance(found, Mapping) else None
@@ -51,39 +60,33 @@ class Subject:
         """Whether it carries the intent of a `ModelEndpoint`."""
         return self.intent is not None and "endpoint" in self.intent
 
-    @cached_property
-    def request(self) -> PlanRequest | None:
-        """What the plan is asked; None for what is no endpoint, or whose intent makes no sense (see `unplanned`)."""
-        return self._planned[0]
+    def intent_has(self, field: str) -> bool:
+        """Whether the intent says something of it, known or not."""
+        return bool(self.intent) and self.intent.get(field) is not None  # type: ignore[union-attr]
 
     @cached_property
-    def plan(self) -> EndpointPlan | None:
-        """None for what is no endpoint, or has no plan (see `unplanned`)."""
-        return self._planned[1]
+    def request(self) -> PlanRequest:
+        """What the plan is asked. Only of an endpoint. Raises `NoPlan`."""
+        assert self.intent is not None
+        try:
+            return PlanRequest.from_intent(self.intent)
+        except PilotlightError as error:
+            raise NoPlan(error) from error
 
     @cached_property
-    def unplanned(self) -> PilotlightError | None:
-        """Why an endpoint has no plan."""
-        return self._planned[2]
+    def plan(self) -> EndpointPlan:
+        """Only of an endpoint. Raises `NoPlan`."""
+        from infra.planning.evaluate import evaluate
 
-    def deferred(self, *fields: str) -> bool:
-        """Whether the plan had to leave out one of these fields of the intent, because a preview cannot know it."""
+        try:
+            return evaluate(self.request, self.context.catalog, self.context.book, root=self.context.root)
+        except PilotlightError as error:
+            raise NoPlan(error) from error
+
+    def open(self, *fields: str) -> bool:
+        """Whether the plan had to leave out one of these fields, because a preview cannot know it yet."""
         request = self.request
-        if request is None:
-            return self.inputs.get("intent") is UNKNOWN
         sizes = {"image_bytes": request.image_bytes, "weights_bytes": request.weights_bytes}
         unknown = {name for name, value in sizes.items() if value is UNKNOWN}
         unknown |= {path.partition(".")[0].partition("[")[0] for path in request.unknown}
         return bool(unknown & set(fields))
-
-    @cached_property
-    def _planned(self) -> tuple[PlanRequest | None, EndpointPlan | None, PilotlightError | None]:
-        if not self.is_endpoint or self.intent is None:
-            return None, None, None
-        request = None
-        try:
-            request = PlanRequest.from_intent(self.intent)
-            plan = evaluate(request, self.context.catalog, self.context.book, root=self.context.root)
-        except PilotlightError as error:
-            return request, None, error
-        return request, plan, None

@@ -1,12 +1,15 @@
 """Each rule against resources that pass and resources that fail."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
 from infra.spec.findings import UNKNOWN, Finding, ResourceView, Severity
-from policies.gate import judge, make_gate
-from policies.rules import RULES
+from policies.gate import make_gate
+from policies.judge import judge
+from policies.rules import RULES, STACK_RULES, Context
+from policies.settings import Settings
 
 TOKEN = "pilotlight-runpod:index:Endpoint"
 DIGEST = "sha256:" + "a" * 64
@@ -19,9 +22,10 @@ def view(type: str = TOKEN, stack: str = "dev", **inputs: Any) -> ResourceView:
 
 
 def findings(rule_id: str, resource: ResourceView, **settings: Any) -> list[Finding]:
-    rule_settings = {id: rule.settings() for id, rule in RULES.items()}
-    rule_settings[rule_id] = RULES[rule_id].settings(**settings)
-    return [finding for finding in judge(resource, rule_settings) if finding.rule == rule_id]
+    every = {id: rule.settings() for id, rule in (RULES | STACK_RULES).items()}
+    every[rule_id] = RULES[rule_id].settings(**settings)
+    found = judge(resource, Settings(every), Context(date(2026, 11, 24)))
+    return [finding for finding in found if finding.rule == rule_id]
 
 
 @pytest.mark.parametrize("image", [f"r/x@{DIGEST}", f"r/x:1@{DIGEST}", None])
@@ -114,7 +118,8 @@ def test_the_gate_takes_the_stack_s_settings(tmp_path: Any) -> None:
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies/settings.yaml").write_text("stacks: {prod: {image-digest: {severity: error}}}")
     gate = make_gate(lambda: tmp_path)
-    [dev], [prod] = gate(view(image="r/x")), gate(view(stack="prod", image="r/x"))
+    [dev] = [found for found in gate(view(image="r/x")) if found.rule == "image-digest"]
+    [prod] = [found for found in gate(view(stack="prod", image="r/x")) if found.rule == "image-digest"]
     assert (dev.severity, prod.severity) == (Severity.WARNING, Severity.ERROR)
 
 
@@ -139,5 +144,5 @@ def test_wrong_settings_refuse_everything_and_say_why(tmp_path: Any, text: str, 
 
 
 def test_without_a_project_the_defaults_hold() -> None:
-    [finding] = make_gate(lambda: None)(view(image="r/x"))
+    [finding] = make_gate(lambda: None)(view(image="r/x", intent={"endpoint": "search"}))
     assert finding.severity is Severity.WARNING

@@ -1,0 +1,70 @@
+"""All rules on a resource or on a stack, at the level that the settings give each, exceptions taken into account. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+
+from infra.spec.findings import Finding, ResourceView, Severity
+from policies.rules import RULES, STACK_RULES, Context, Level, NoPlan, RuleSettings, Subject
+from policies.rules.plannable import no_plan
+from policies.settings import Exempt, Settings
+
+EXPIRED = "exception-expired"
+
+
+def judge(view: ResourceView, settings: Settings, context: Context) -> list[Finding]:
+    """All findings of all rules on one resource. That no plan can be made is found once."""
+    return on_subject(Subject(view, context), settings, context)
+
+
+def on_subject(subject: Subject, settings: Settings, context: Context) -> list[Finding]:
+    found: list[Finding] = []
+    unplanned = False
+    for rule in RULES.values():
+        own = settings.rules[rule.id]
+        if subject.type not in rule.types or own.severity is Level.OFF:
+            continue
+        try:
+            found += _leveled(rule.check(subject, own), own)
+        except NoPlan as error:
+            if not unplanned:
+                found.append(no_plan(error))
+            unplanned = True
+    return list(_excepted(found, settings.exceptions, subject.view, context.today))
+
+
+def on_stack(subjects: Sequence[Subject], settings: Settings, context: Context) -> list[Finding]:
+    """All findings of the rules about a stack as a whole."""
+    found: list[Finding] = []
+    for rule in STACK_RULES.values():
+        own = settings.rules[rule.id]
+        if own.severity is Level.OFF:
+            continue
+        try:
+            found += _leveled(rule.check(subjects, own), own)
+        except NoPlan as error:
+            found.append(no_plan(error))
+    return list(_excepted(found, settings.exceptions, None, context.today))
+
+
+def _leveled(findings: Iterable[Finding], settings: RuleSettings) -> Iterator[Finding]:
+    for finding in findings:
+        lowered = finding.severity is Severity.ERROR and settings.severity is Level.WARNING
+        yield replace(finding, severity=Severity.WARNING) if lowered else finding
+
+
+def _excepted(
+    findings: Iterable[Finding], exceptions: Sequence[Exempt], view: ResourceView | None, today: date
+) -> Iterator[Finding]:
+    for finding in findings:
+        exempt = next((one for one in exceptions if one.covers(finding.rule, view)), None)
+        if exempt is None or finding.severity is not Severity.ERROR:
+            yield finding
+        elif exempt.expires < today:
+            yield finding
+            message = f"the exception from {finding.rule} ended on {exempt.expires}: {exempt.reason}"
+            fix = f"mend the resource, or have {exempt.owner} renew it in policies/settings.yaml"
+            yield Finding(EXPIRED, finding.path, message, fix)
+        else:
+            said = f"{finding.message} (excepted by {exempt.owner} until {exempt.expires}: {exempt.reason})"
+            yield replace(finding, message=said, severity=Severity.WARNING)
