@@ -113,7 +113,7 @@ def _waits(behaviour: Behaviour, count: int, volume: float) -> Spread:
         minimum=count,
         maximum=count,
         idle_timeout_s=inf,
-        concurrency=len(behaviour.workload.rates),
+        concurrency=behaviour.workload.concurrency,
         rates=behaviour.workload.rates,
         whole_seconds=False,
     )

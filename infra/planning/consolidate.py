@@ -105,7 +105,7 @@ def _advice(group: Sequence[Member], catalog: Catalog) -> Advice:
         plan.cloud, workers, request.idle_timeout_s, request.scaler, catalog, concurrency=request.concurrency
     )
     outcome = play(
-        Workload(profile, (1.0,) * request.concurrency, 0.0),
+        Workload(profile, (1.0,), 0.0, request.concurrency),
         policy,
         phases_of(request, plan.cloud, gpu, catalog),
     )

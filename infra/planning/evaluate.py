@@ -129,7 +129,7 @@ def _with_traffic(
         request.idle_timeout_s,
         request.scaler,
         catalog,
-        concurrency=request.concurrency,
+        concurrency=found.concurrency,
         rates=found.rates,
     )
     low, high = profile.interval

@@ -64,7 +64,7 @@ class Behaviour:
             setting.idle_timeout_s,
             setting.scaler,
             catalog,
-            concurrency=len(self.workload.rates),
+            concurrency=self.workload.concurrency,
             rates=self.workload.rates,
         )
         outcome = play(self.workload, policy, self.phases, volume=volume, slower=slower, worst=worst)

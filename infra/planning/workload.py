@@ -9,14 +9,19 @@ from infra.planning import speed
 from infra.planning.profile import TrafficProfile
 from infra.planning.request import PlanRequest
 
+_MOST_TOGETHER = 512
+"""More requests at once on a worker than any server of models takes."""
+
 
 @dataclass(frozen=True)
 class Workload:
-    """`profile.services` are known here. `rates`: see `Policy.rates`. `error`: how far off the seconds may be."""
+    """`profile.services` are known here. `rates`: see `Policy.rates`. `error`: how far off the seconds may be.
+    `concurrency`: requests that one worker serves at once."""
 
     profile: TrafficProfile
     rates: tuple[float, ...]
     error: float
+    concurrency: int = 1
     notes: tuple[str, ...] = ()
 
     @property
@@ -30,7 +35,8 @@ class Workload:
     @property
     def work_share(self) -> float:
         """Workers that the requests keep busy on average, at the best that sharing a worker gives."""
-        best = max(together * rate for together, rate in enumerate(self.rates, 1))
+        shared = max(together * rate for together, rate in enumerate(self.rates, 1))
+        best = max(shared, self.concurrency * self.rates[-1])
         return sum(self.services) / best / self.profile.horizon_s
 
 
@@ -39,20 +45,19 @@ def workload_of(
 ) -> Workload | None:
     """None when nothing says how long a request takes there."""
     llm = request.llm
-    found = (
-        None if llm is None or gpu is None else speed.llm_speed(llm, gpu, count, request.concurrency, catalog)
-    )
-    rates = found.rates if found else (1.0,) * request.concurrency
+    concurrency = min(request.concurrency, _MOST_TOGETHER)
+    found = None if llm is None or gpu is None else speed.llm_speed(llm, gpu, count, concurrency, catalog)
+    rates = found.rates if found else (1.0,)
     if profile.services is not None:
         # measured seconds are those of the card that they were measured on
-        return Workload(profile, rates, 0.0)
+        return Workload(profile, rates, 0.0, concurrency)
     if llm is None or gpu is None or found is None:
         return None
     note = f"seconds per request are modelled for {gpu}, +-{found.error:.0%}"
     services = _by_tokens(request, profile, gpu, count, catalog)
     if services is None:
         services = [found.request_s] * len(profile.arrivals)
-    return Workload(replace(profile, services=services), rates, found.error, (note,))
+    return Workload(replace(profile, services=services), rates, found.error, concurrency, (note,))
 
 
 def _by_tokens(

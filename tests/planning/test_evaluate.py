@@ -152,6 +152,14 @@ def test_slo_and_budget_are_held_against_the_pessimistic_end() -> None:
     ] == [True] * 4
 
 
+def test_an_slo_that_is_just_met_is_met() -> None:
+    base = plan()
+    assert base.waits_worst is not None
+    limits = {"wait_p95_s": base.waits_worst.p95, "cold_start_p95_s": base.cold_start_worst.p95}
+    assert plan(slo=limits).breaches == ()
+    assert len(plan(slo={name: 0.999 * limit for name, limit in limits.items()}).breaches) == 2
+
+
 def test_more_work_than_workers_is_said() -> None:
     found = plan(traffic={"requests_per_hour": 3600, "service_s": 10})
     assert any("keep 10.0 workers busy and there are at the most 3" in note for note in found.notes)
