@@ -214,6 +214,13 @@ def logs() -> None:
 
 
 @check
+def logs_of_one_call() -> None:
+    call = function("double").spawn(77)
+    call.get(timeout=PATIENCE_S)
+    assert "doubling 77" in "".join(entry.message for entry in call.logs.stream())
+
+
+@check
 def environments() -> None:
     modal.Environment.objects.create("shop-stage")
     error = raises(

@@ -15,7 +15,7 @@ JUDGE = Path(__file__).with_name("judge.py")
 CHECKS = [
     "secrets", "deploy", "deploy_without_a_change", "call", "secrets_in_containers", "map_in_order", "spawn",
     "errors_of_the_handler", "a_container_that_exits", "generators", "classes_with_parameters", "batching", "retries", "cancel", "web_endpoints",
-    "volumes", "volumes_in_containers", "dicts", "queues", "schedules", "logs", "environments", "unknown_environment",
+    "volumes", "volumes_in_containers", "dicts", "queues", "schedules", "logs", "logs_of_one_call", "environments", "unknown_environment",
     "rollback", "stop",
 ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 from infra.localcloud.modal.rpc import Rpcs
 from infra.localcloud.modal.world import World
 
-from . import binding, blobs, results, submit
+from . import binding, blobs, inspect, results, submit
 from .blobs import BlobStore
 from .blobs import routes as blob_routes
 
@@ -11,5 +11,5 @@ __all__ = ["BlobStore", "blob_routes", "rpcs"]
 
 
 def rpcs(world: World) -> Rpcs:
-    rooms = (binding, blobs, results, submit)
+    rooms = (binding, blobs, inspect, results, submit)
     return {name: handler for room in rooms for name, handler in room.rpcs(world).items()}

@@ -159,6 +159,17 @@ def test_a_function_calls_another(shop: RunningModal) -> None:
     assert shop.call('answer = modal.Function.from_name("shop", "nested").remote(10)') == 90
 
 
+def test_a_call_shows_the_calls_that_it_made(shop: RunningModal) -> None:
+    code = """
+call = modal.Function.from_name("shop", "nested").spawn(3)
+call.get(timeout=60)
+(root,) = call.get_call_graph()
+answer = [root.function_name, root.status.name, sorted({child.function_name for child in root.children}),
+          len(root.children), {child.status.name for child in root.children} == {"SUCCESS"}]
+"""
+    assert shop.call(code) == ["nested", "SUCCESS", ["double"], 3, True]
+
+
 def test_large_arguments_and_results_go_by_address(shop: RunningModal) -> None:
     code = """
 big, size = (modal.Function.from_name("shop", name) for name in ("big", "size"))
