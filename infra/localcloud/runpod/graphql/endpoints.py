@@ -10,8 +10,8 @@ from typing import Any
 
 from infra.localcloud.runpod.graphql.templates import (
     bound_template,
-    find_template,
     save_template,
+    template_of,
     template_view,
 )
 from infra.localcloud.runpod.graphql.volumes import volume_view
@@ -88,7 +88,7 @@ def endpoint_view(service: RestService, endpoint: dict[str, Any]) -> dict[str, A
         "allowedCudaVersions": ",".join(gpu["allowedCudaVersions"]) if gpu else "",
         "minCudaVersion": gpu["minCudaVersion"] if gpu else None,
         "templateId": bound_template(endpoint),
-        "template": lambda info: _template(service, endpoint),
+        "template": lambda info: template_view(template_of(service, endpoint)),
         "env": pairs(endpoint["env"]),
         "idleTimeout": workers["idleTimeout"],
         "scalerType": scaling["type"],
@@ -107,11 +107,6 @@ def endpoint_view(service: RestService, endpoint: dict[str, Any]) -> dict[str, A
         "networkVolume": volume_view(volumes[0]) if volumes else None,
         "flashEnvironmentId": endpoint.get("flashEnvironmentId"),
     }
-
-
-def _template(service: RestService, endpoint: dict[str, Any]) -> dict[str, Any] | None:
-    template = find_template(service, bound_template(endpoint))
-    return template_view(template) if template else None
 
 
 def _settings(service: RestService, template_id: str) -> dict[str, Any]:

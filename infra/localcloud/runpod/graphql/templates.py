@@ -68,6 +68,11 @@ def find_template(service: RestService, template_id: str) -> dict[str, Any] | No
     return None
 
 
+def template_of(service: RestService, endpoint: dict[str, Any]) -> dict[str, Any]:
+    own = service.templates.find(endpoint["template"]) if endpoint.get("template") else None
+    return own or _of_endpoint(endpoint)
+
+
 def bound_template(endpoint: dict[str, Any]) -> str:
     return str(endpoint.get("template") or endpoint["id"][:10])
 
