@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grpclib.const import Status
 
+from infra.localcloud.modal.rpc import RpcError
 from infra.localcloud.modal.world import Token
 from infra.modal import deployment
 from tests.modal.engine import Failed
 from tests.modal.world import SEARCH, World, project
 
 pytestmark = pytest.mark.anyio
+
+CALLS = """AppGetByDeploymentName AppCreate FunctionPrecreate ImageGetOrCreate MountGetOrCreate FunctionCreate ClassCreate
+AppPublish AppGetInfo AppDeploymentHistory FunctionGetById""".split()
+"""Of a first deployment and what is read after it."""
 
 
 async def test_a_wrong_token_says_where_it_came_from(world: World) -> None:
@@ -180,3 +186,24 @@ def _forget_process(world: World) -> None:
     """A killed process has another id than the one that comes after it."""
     for path in (world.root / ".pilotlight" / "journal").glob("*.jsonl"):
         path.write_text(re.sub(rf'"pid":{os.getpid()}\b', '"pid":0', path.read_text()))
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_a_call_that_fails_once_leaves_one_app_after_the_next_run(world: World, method: str) -> None:
+    handlers = world.modal.server._handlers
+    handler = handlers[method]
+
+    async def fails(request: Any, call: Any) -> Any:
+        handlers[method] = handler
+        raise RpcError(Status.FAILED_PRECONDITION, "not now")
+
+    handlers[method] = fails
+    with pytest.raises(Failed, match="not now"):
+        await world.engine.up("App/search", SEARCH)
+    if "App/search" in world.engine.state:  # it is there, and not ready
+        assert await world.engine.up("App/search", SEARCH) == "update"
+    else:
+        assert await world.engine.up("App/search", SEARCH) == "create"
+    assert [app.version for app in world.modal.apps.values() if app.running] == [1]
+    assert world.engine.state["App/search"].id == world.app("search").app_id
+    assert await world.engine.up("App/search", SEARCH) == "same"
