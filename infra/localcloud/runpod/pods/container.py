@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from infra.localcloud.core.namespace import Bind, Mount, Overlay
 from infra.localcloud.core.supervisor import Launcher, Running, Sink, sweep
 from infra.localcloud.runpod.model import PodRecord, Secrets, Volumes
 from infra.localcloud.runpod.secrets import SecretMissing, with_secrets
+from infra.localcloud.runpod.workers import rootfs
 from infra.localcloud.runpod.workers.env import BASE, make_private
 from infra.localcloud.runpod.workers.images import ImageRefused, UnpackedImage
 from infra.localcloud.runpod.workers.platform import Images
 from infra.spec.errors import PilotlightError
 
+_CACHE = "PILOTLIGHT_CACHE"
 NOT_OVER = ("/", "/proc", "/sys", "/dev", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64")
 
 
@@ -60,14 +62,18 @@ class Workshop:
     ) -> Running:
         """Raises CannotStart."""
         folder = self.folder(record.id)
+        container = folder / "container"
         try:
-            mounts = await asyncio.to_thread(self._furnish, record, folder)
-            environment = self._environment(record, image, folder / "container", ports)
+            disks = await asyncio.to_thread(self._furnish, record, folder)
+            environment = self._environment(record, image, container, ports)
+            if image.own_root:
+                argv = self._in_its_root(record, image, container, environment, disks)
+                return self.launcher.launch(argv, folder, environment | {"TMPDIR": "/tmp"}, log)
+            mounts = [*await asyncio.to_thread(self._layer, container), *disks]
             argv = image.argv(record.args, [mount.target for mount in mounts])
             if mounts:
-                argv = namespace.enclose(argv, folder / "container" / "spec.json", mounts, str(image.cwd))
-            cwd = folder if mounts else image.cwd
-            return self.launcher.launch(argv, cwd, environment, log)
+                argv = namespace.enclose(argv, container / "spec.json", mounts, str(image.cwd))
+            return self.launcher.launch(argv, folder if mounts else image.cwd, environment, log)
         except SecretMissing as error:
             raise CannotStart(str(error)) from error
         except (OSError, ValueError) as error:
@@ -99,20 +105,41 @@ class Workshop:
                 disks.append(Bind(str(self.volumes.path(volume_id)), self._mount_point(path)))
             except KeyError:
                 raise CannotStart(f"the network volume {volume_id} is gone") from None
-        if refusal := namespace.refusal():
-            if disks:
-                raise CannotStart(
-                    f"{disks[0].target} cannot be mounted here: {refusal}",
-                    wanted="a machine that allows them; or a pod without a persistent disk and network volume",
-                )
-            return []
+        if disks and (refusal := namespace.refusal()):
+            raise CannotStart(
+                f"{disks[0].target} cannot be mounted here: {refusal}",
+                wanted="a machine that allows them; or a pod without a persistent disk and network volume",
+            )
+        return disks
+
+    def _layer(self, container: Path) -> list[Mount]:
+        """Over the unpacked images, which all share: what this container writes there is its own."""
         shared = self.state_dir / "images"
-        if not shared.is_dir():
-            return disks
+        if namespace.refusal() or not shared.is_dir():
+            return []
         own = Overlay((str(shared),), str(shared), str(container / "upper"), str(container / "work"))
         if self._layers is None:
             self._layers = _works(own, container / "probe.json")
-        return [own, *disks] if self._layers else disks
+        return [own] if self._layers else []
+
+    def _in_its_root(
+        self,
+        record: PodRecord,
+        image: UnpackedImage,
+        container: Path,
+        environment: Mapping[str, str],
+        disks: Sequence[Mount],
+    ) -> list[str]:
+        kept = [container / "home"]
+        cache = self.offered.get(_CACHE)
+        if cache is not None and environment[_CACHE] == cache:
+            Path(cache).mkdir(parents=True, exist_ok=True)
+            kept.append(Path(cache))
+        words = image.words(record.args)
+        found = rootfs.program(image.root, words[0], environment.get("PATH", "")) if words else None
+        if found is None:
+            raise CannotStart(f"the image has no program {words[0] if words else 'to start'}")
+        return rootfs.enclose([found, *words[1:]], image.root, container, str(image.cwd), kept, disks)
 
     def _mount_point(self, path: str) -> str:
         plain = os.path.normpath(path)

@@ -57,7 +57,7 @@ class UnpackedImage:
         words = self.words(args)
         if self.own_root:
             raise ValueError(
-                "the image brings its own root file system, which only serverless workers get here"
+                "the image brings its own root file system: its `words` are run in it, not on this machine"
             )
         return [
             str(self.python),
