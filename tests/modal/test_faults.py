@@ -18,8 +18,19 @@ from tests.modal.world import SEARCH, World, project
 
 pytestmark = pytest.mark.anyio
 
-CALLS = """AppGetByDeploymentName AppCreate FunctionPrecreate ImageGetOrCreate MountGetOrCreate FunctionCreate ClassCreate
-AppPublish AppGetInfo AppDeploymentHistory FunctionGetById""".split()
+CALLS = [
+    "AppGetByDeploymentName",
+    "AppCreate",
+    "FunctionPrecreate",
+    "ImageGetOrCreate",
+    "MountGetOrCreate",
+    "FunctionCreate",
+    "ClassCreate",
+    "AppPublish",
+    "AppGetInfo",
+    "AppDeploymentHistory",
+    "FunctionGetById",
+]
 """Of a first deployment and what is read after it."""
 
 
