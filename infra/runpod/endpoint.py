@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from infra.kit import CheckContext, Context, Created, Failure, InitFailed, Resource
+from infra.kit import CheckContext, Context, Created, Failure, InitFailed
 from infra.runpod import endpoint_check, endpoint_place, endpoint_wire, idle, marks, rollout
 from infra.runpod.account import Account
 from infra.runpod.endpoint_model import (
@@ -14,18 +14,15 @@ from infra.runpod.endpoint_model import (
     ScalingType,
 )
 from infra.runpod.errors import at_property
+from infra.runpod.managed import Managed
 from infra.runpod.market import refuse_empty_places
 
 
-class Endpoint(Resource[Account, EndpointInputs, EndpointState]):
+class Endpoint(Managed[EndpointInputs, EndpointState]):
     """A model behind RunPod's job queue or load balancer: workers start from an image and scale from zero and back."""
 
     Inputs: ClassVar = EndpointInputs
     State: ClassVar = EndpointState
-
-    # A worker that needs more than seven minutes to start is unhealthy (RUNPOD_INIT_TIMEOUT); twice that is enough.
-    create_timeout_s: ClassVar = 900.0
-    update_timeout_s: ClassVar = 900.0
 
     def check(self, ctx: CheckContext, inputs: EndpointInputs) -> list[Failure]:
         return endpoint_check.failures(ctx, inputs)

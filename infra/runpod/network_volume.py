@@ -5,11 +5,12 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from infra.catalog import load
-from infra.kit import Change, CheckContext, Context, Created, Failure, Model, Resource, prop
+from infra.kit import Change, CheckContext, Context, Created, Failure, Model, prop
 from infra.runpod import known, marks
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
 from infra.runpod.errors import Conflict, at_property
+from infra.runpod.managed import Managed
 
 _NAMES = {"name": "name", "size": "sizeGb", "dataCenter": "dataCenter", "type": "type"}
 _WORDS = {"data center": "dataCenter", "storage tier": "type", "size": "sizeGb"}
@@ -42,14 +43,11 @@ class NetworkVolumeState(NetworkVolumeInputs):
     pass
 
 
-class NetworkVolume(Resource[Account, NetworkVolumeInputs, NetworkVolumeState]):
+class NetworkVolume(Managed[NetworkVolumeInputs, NetworkVolumeState]):
     """Storage that outlives workers and pods. It only grows, and deleting it needs `forceDestroy`."""
 
     Inputs: ClassVar = NetworkVolumeInputs
     State: ClassVar = NetworkVolumeState
-
-    create_timeout_s: ClassVar = 120.0
-    update_timeout_s: ClassVar = 120.0
 
     def check(self, ctx: CheckContext, inputs: NetworkVolumeInputs) -> list[Failure]:
         catalog = load()

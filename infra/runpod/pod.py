@@ -2,23 +2,21 @@
 
 from typing import Any, ClassVar
 
-from infra.kit import CheckContext, Context, Created, Failure, InitFailed, Resource
+from infra.kit import CheckContext, Context, Created, Failure, InitFailed
 from infra.runpod import marks, pod_check, pod_wire
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
 from infra.runpod.errors import Rejected, at_property
+from infra.runpod.managed import Managed
 from infra.runpod.pod_model import DesiredState, PodInputs, PodState
 from infra.runpod.pod_wait import NotThere, wait
 
 
-class Pod(Resource[Account, PodInputs, PodState]):
+class Pod(Managed[PodInputs, PodState]):
     """A machine with a container, billed while it runs: a training run, or a server that must not scale to zero."""
 
     Inputs: ClassVar = PodInputs
     State: ClassVar = PodState
-
-    create_timeout_s: ClassVar = 900.0
-    update_timeout_s: ClassVar = 900.0
 
     def check(self, ctx: CheckContext, inputs: PodInputs) -> list[Failure]:
         return pod_check.failures(ctx, inputs)

@@ -2,11 +2,12 @@
 
 from typing import ClassVar
 
-from infra.kit import Change, CheckContext, Context, Created, Failure, Model, Resource, prop
+from infra.kit import Change, CheckContext, Context, Created, Failure, Model, prop
 from infra.runpod import known, marks
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
 from infra.runpod.errors import Conflict, Missing, Rejected, at_property
+from infra.runpod.managed import Managed
 
 _NAMES = {"name": "name", "username": "username", "password": "password"}
 
@@ -30,7 +31,7 @@ class RegistryState(RegistryInputs):
     pass
 
 
-class Registry(Resource[Account, RegistryInputs, RegistryState]):
+class Registry(Managed[RegistryInputs, RegistryState]):
     """The login of a private container registry. RunPod cannot change one, so every change makes another.
 
     The mark is part of the name, so the next one never collides with the one that it replaces, and endpoints move to it before
@@ -39,8 +40,6 @@ class Registry(Resource[Account, RegistryInputs, RegistryState]):
 
     Inputs: ClassVar = RegistryInputs
     State: ClassVar = RegistryState
-
-    create_timeout_s: ClassVar = 120.0
 
     def check(self, ctx: CheckContext, inputs: RegistryInputs) -> list[Failure]:
         failures = [*known.name(inputs.name, marks.LONGEST_MARKED_NAME)]

@@ -3,12 +3,13 @@
 import re
 from typing import ClassVar
 
-from infra.kit import Change, CheckContext, Context, Created, Failure, InTheWay, Model, Resource, prop
+from infra.kit import Change, CheckContext, Context, Created, Failure, InTheWay, Model, prop
 from infra.runpod import marks
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
 from infra.runpod.errors import Conflict, Missing
 from infra.runpod.known import is_known
+from infra.runpod.managed import Managed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -25,7 +26,7 @@ class SecretState(SecretInputs):
     reference: str = prop(desc="What to write into an environment: RunPod puts the value there at start.")
 
 
-class Secret(Resource[Account, SecretInputs, SecretState]):
+class Secret(Managed[SecretInputs, SecretState]):
     """A value that environments name, `{{ RUNPOD_SECRET_name }}`. Write-only: a change at the console does not show.
 
     RunPod has it in its GraphQL API only, which retires in 2027. The mark is at the end of the description.
@@ -33,9 +34,6 @@ class Secret(Resource[Account, SecretInputs, SecretState]):
 
     Inputs: ClassVar = SecretInputs
     State: ClassVar = SecretState
-
-    create_timeout_s: ClassVar = 120.0
-    update_timeout_s: ClassVar = 120.0
 
     def check(self, ctx: CheckContext, inputs: SecretInputs) -> list[Failure]:
         failures = []

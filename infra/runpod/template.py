@@ -4,12 +4,13 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from infra.catalog import load
-from infra.kit import Change, CheckContext, Context, Created, Failure, Model, Resource, prop
+from infra.kit import Change, CheckContext, Context, Created, Failure, Model, prop
 from infra.runpod import known, marks
 from infra.runpod.account import Account
 from infra.runpod.collection import Raw
 from infra.runpod.errors import Conflict, Rejected, at_property
 from infra.runpod.listed import as_given, patch_of
+from infra.runpod.managed import Managed
 
 _NAMES = {
     "name": "name",
@@ -68,14 +69,11 @@ class TemplateState(TemplateInputs):
     pass
 
 
-class Template(Resource[Account, TemplateInputs, TemplateState]):
+class Template(Managed[TemplateInputs, TemplateState]):
     """Container settings to start from at the console. A snapshot: what was made from it does not follow its changes."""
 
     Inputs: ClassVar = TemplateInputs
     State: ClassVar = TemplateState
-
-    create_timeout_s: ClassVar = 120.0
-    update_timeout_s: ClassVar = 120.0
 
     def check(self, ctx: CheckContext, inputs: TemplateInputs) -> list[Failure]:
         catalog = load()

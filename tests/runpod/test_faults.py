@@ -9,6 +9,7 @@ import pytest
 
 from infra.localcloud.core.settings import RateLimits
 from tests.runpod.engine import Failed, secret
+from tests.runpod.programs import COLLECTIONS, PROGRAMS
 from tests.runpod.world import GPU, KEY, World
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +136,20 @@ async def test_no_file_of_the_checkout_holds_a_secret(world: World) -> None:
     held = b"".join(path.read_bytes() for path in journal.rglob("*") if path.is_file())
     assert canary.encode() not in held
     assert KEY.encode() not in held
+
+
+async def test_many_of_each_kind_at_once_stay_within_the_quota(world: World) -> None:
+    world.settings.rate_limits = RateLimits(minute=20)
+    world.settings.rate_limit = True
+    await world.restart()
+    programs = {
+        f"{kind}/n{n}": PROGRAMS[kind] | {"name": f"{kind}-{n}"} for kind in PROGRAMS for n in range(8)
+    }
+    await asyncio.gather(*(world.engine.up(name, program) for name, program in programs.items()))
+    world.settings.rate_limit = False
+    for kind, collection in COLLECTIONS.items():
+        made = [world.engine.state[name].id for name in programs if name.startswith(f"{kind}/")]
+        assert sorted(raw["id"] for raw in await world.all(collection)) == sorted(made)
+    # 32 creations and a few listings at 20 a minute.
+    assert sum(world.clock.slept) >= 60
+    assert any("rate limit is used up" in text for text in world.link.said)
