@@ -145,3 +145,25 @@ def test_a_scale_down_shows_in_the_control_plane_and_a_patch_lifts_it(played):
         assert json.dumps(shown()) == "3"
 
     played(test)
+
+
+def test_what_is_not_quite_json_or_http_is_refused_politely(played):
+    async def test(cloud):
+        await cloud.apply(workers_max=1)
+        deep = b'{"input": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+        for body in (deep, b'{"input": NaN}', b'{"input": Infinity}', b'{"input": "\xff"}', b"\xff"):
+            for path in ("run", "runsync?wait=1000", "batch", "openai/v1/x"):
+                await cloud.call("POST", path, body, expect=400)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(cloud.url.rpartition(":")[2]))
+        writer.write(f"GET /v2/{cloud.record.id}/health HTTP/1.1\r\nHost: x\r\n".encode())
+        writer.write(b"Authorization: \xff\xfe\r\nConnection: close\r\n\r\n")
+        assert b" 401 " in await reader.readline()
+        writer.close()
+        job = await cloud.run("\ud800", webhook="http://127.0.0.1:99999/")
+        worker = await cloud.actor()
+        assert (await worker.take())["input"] == "\ud800"
+        await worker.done(job, {"output": "\ud800"})
+        assert (await cloud.status(job))["output"] == "\ud800"
+        assert cloud.fleet.jobs(cloud.record.id).in_queue == 0
+
+    played(test)

@@ -1,6 +1,5 @@
 """The routes of batches: `/v2/{endpoint}/batch…`."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from infra.localcloud.runpod.jobs.batches import BatchRefused, inputs_of
-from infra.localcloud.runpod.jobs.wire import TooLarge, read_body
+from infra.localcloud.runpod.jobs.wire import TooLarge, parse_json, read_body
 
 if TYPE_CHECKING:
     from infra.localcloud.runpod.workers.endpoint import Endpoint
@@ -112,7 +111,7 @@ def _timed(entry: dict[str, Any]) -> dict[str, Any]:
 
 async def _json(request: web.Request) -> Any:
     try:
-        return json.loads(await read_body(request, BODY_BYTES) or b"{}")
+        return parse_json(await read_body(request, BODY_BYTES) or b"{}")
     except ValueError as error:
         raise BatchRefused("the body is not JSON") from error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from infra.localcloud.runpod.jobs.queue import NOTHING, Job, JobStatus
-from infra.localcloud.runpod.jobs.wire import TooLarge, read_body
+from infra.localcloud.runpod.jobs.wire import TooLarge, parse_json, read_body
 
 if TYPE_CHECKING:
     from infra.localcloud.runpod.workers.endpoint import Endpoint
@@ -23,7 +23,7 @@ LOOK_S = 5.0  # between two looks whether the client is still there
 async def openai(request: web.Request, endpoint: "Endpoint") -> web.StreamResponse:
     try:
         body = await read_body(request, BODY_BYTES)
-        wanted = json.loads(body) if body else None
+        wanted = parse_json(body) if body else None
     except TooLarge as error:
         return _error(413, str(error), "invalid_request_error")
     except ValueError:
@@ -100,7 +100,11 @@ def _text(job: Job) -> str:
 
 def _event(chunk: Any) -> bytes:
     """A string is part of the stream as it is."""
-    return chunk.encode() if isinstance(chunk, str) else f"data: {json.dumps(chunk)}\n\n".encode()
+    return (
+        chunk.encode(errors="replace")
+        if isinstance(chunk, str)
+        else f"data: {json.dumps(chunk)}\n\n".encode()
+    )
 
 
 def _status_of(result: Any) -> int:

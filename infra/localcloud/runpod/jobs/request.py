@@ -1,9 +1,9 @@
 """What a client asks for with /run and /runsync."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from infra.localcloud.runpod.jobs.wire import parse_json
 from infra.spec.errors import PilotlightError
 
 TIMEOUT_MS = (5_000, 7 * 24 * 3_600_000)
@@ -26,7 +26,7 @@ class JobRequest:
 def parse(body: bytes) -> JobRequest:
     """The JSON of a job. Raises BadRequest. `s3Config` is taken and has no meaning here."""
     try:
-        data = json.loads(body)
+        data = parse_json(body)
     except ValueError as error:
         raise BadRequest("the body is not JSON") from error
     if not isinstance(data, dict) or "input" not in data:

@@ -37,5 +37,5 @@ class Webhooks:
                 async with self._session.post(url, json=view, allow_redirects=False) as answer:
                     if answer.status == 200:
                         return
-            except (aiohttp.ClientError, TimeoutError):
+            except (aiohttp.ClientError, TimeoutError, ValueError):  # ValueError: an address that is none
                 continue

@@ -1,6 +1,8 @@
 """Reading requests: bodies with a limit of their own, and numbers in queries, and keys compared."""
 
 import hmac
+import json
+from typing import Any
 
 from aiohttp import web
 
@@ -26,6 +28,18 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def parse_json(body: bytes) -> Any:
+    """Raises ValueError, also for what only Python takes for JSON (NaN) and for what is nested too deep."""
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
 def wait_seconds(request: web.Request, default_ms: int, low_ms: int = 0, high_ms: int = 300_000) -> float:
     """`?wait=` in milliseconds, kept within bounds, as seconds."""
     try:
@@ -37,4 +51,4 @@ def wait_seconds(request: web.Request, default_ms: int, low_ms: int = 0, high_ms
 
 def same(given: str, wanted: str) -> bool:
     """Whether two secrets are equal, in a time that says nothing about where they differ."""
-    return hmac.compare_digest(given.encode(), wanted.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())

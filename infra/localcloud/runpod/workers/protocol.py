@@ -101,7 +101,7 @@ async def _read_json(request: web.Request, limit: int) -> Any:
         return json.loads(await read_body(request, limit))
     except TooLarge as error:
         raise _refused(str(error)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused("the body is not JSON") from error
 
 
