@@ -7,7 +7,8 @@ import pydantic
 from infra.catalog import PriceMissing
 from infra.planning import monthly_range
 from infra.spec.findings import Finding, Severity
-from policies.rules.hourly import NotKnownYet, all_workers
+from policies.rules.hourly import all_workers
+from policies.rules.reading import NotKnownYet
 from policies.rules.rule import ENDPOINTS, Rule, RuleSettings
 from policies.rules.subject import Subject
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.catalog import Catalog, PriceMissing, load
 from infra.planning import usd_per_worker_hour
-from infra.spec.findings import UNKNOWN
+from policies.rules.reading import known
 from policies.rules.rule import RUNPOD_ENDPOINT, RUNPOD_POD
 
 
@@ -20,10 +20,6 @@ class Workers:
     usd_per_hour: Decimal
 
 
-class NotKnownYet(Exception):
-    """A preview cannot know the number or the kind of workers."""
-
-
 def all_workers(type: str, inputs: Mapping[str, Any]) -> list[Workers]:
     """Raises `PriceMissing` for what has no price or no upper bound, `NotKnownYet` in a preview."""
     if type == RUNPOD_ENDPOINT:
@@ -34,8 +30,8 @@ def all_workers(type: str, inputs: Mapping[str, Any]) -> list[Workers]:
 
 
 def _endpoint(inputs: Mapping[str, Any]) -> Workers:
-    workers = _known(inputs.get("workers")) or {}
-    most = _known(workers.get("max"))
+    workers = known(inputs.get("workers")) or {}
+    most = known(workers.get("max"))
     # left out, the cloud takes its own default: counting 0 would pass what costs money
     count = load().limit("runpod", "workers_max").default if most is None else most
     return Workers("workers.max", int(count or 0), _runpod_hour(inputs, load()))
@@ -44,7 +40,7 @@ def _endpoint(inputs: Mapping[str, Any]) -> Workers:
 def _runpod_hour(inputs: Mapping[str, Any], catalog: Catalog) -> Decimal:
     """At the dearest card that the platform may place a worker on."""
     book = catalog.prices()
-    gpu = _known(inputs.get("gpu"))
+    gpu = known(inputs.get("gpu"))
     if not gpu:
         vcpu = max((int(cpu.get("vcpuCount", 2)) for cpu in inputs.get("cpu") or ()), default=2)
         return usd_per_worker_hour("runpod", (), catalog, book, vcpu=vcpu)
@@ -64,13 +60,13 @@ def _pod(inputs: Mapping[str, Any]) -> Workers:
     """One machine, as long as it is wanted to run."""
     catalog = load()
     book = catalog.prices()
-    runs = 0 if _known(inputs.get("desiredState")) == "STOPPED" else 1
-    kind = "pod_community" if _known(inputs.get("cloud")) == "COMMUNITY" else "pod_secure"
-    gpu = _known(inputs.get("gpu"))
+    runs = 0 if known(inputs.get("desiredState")) == "STOPPED" else 1
+    kind = "pod_community" if known(inputs.get("cloud")) == "COMMUNITY" else "pod_secure"
+    gpu = known(inputs.get("gpu"))
     if not gpu:
-        cpu = _known(inputs.get("cpu")) or {}
+        cpu = known(inputs.get("cpu")) or {}
         return Workers("cpu", runs, book.usd_per_vcpu_hour("runpod", kind) * int(cpu.get("vcpuCount", 2)))
-    found = catalog.gpu_of_runpod_type(str(_known(gpu.get("id"))))
+    found = catalog.gpu_of_runpod_type(str(known(gpu.get("id"))))
     if found is None:
         raise PriceMissing(f"GPU type {gpu.get('id')!r} is not in the catalog", fix="name one that it has")
     return Workers(
@@ -80,9 +76,9 @@ def _pod(inputs: Mapping[str, Any]) -> Workers:
 
 def _app(inputs: Mapping[str, Any]) -> Iterator[Workers]:
     for kind in ("classes", "functions"):
-        for name, service in (_known(inputs.get(kind)) or {}).items():
+        for name, service in (known(inputs.get(kind)) or {}).items():
             path = f"{kind}.{name}.maxContainers"
-            most = _known(_known(service).get("maxContainers"))
+            most = known(known(service).get("maxContainers"))
             if most is None:
                 raise PriceMissing(f"{path} is not set, so nothing bounds the bill", fix=f"set {path}")
             yield Workers(path, int(most), _modal_hour(service, load()))
@@ -91,12 +87,12 @@ def _app(inputs: Mapping[str, Any]) -> Iterator[Workers]:
 def _modal_hour(service: Mapping[str, Any], catalog: Catalog) -> Decimal:
     """The dearest GPU of the list, with cores, memory and the region on top."""
     book = catalog.prices()
-    cores, memory = _known(service.get("cpu")), _known(service.get("memoryMib"))
-    regions = _known(service.get("regions")) or ()
+    cores, memory = known(service.get("cpu")), known(service.get("memoryMib"))
+    regions = known(service.get("regions")) or ()
     by_modal_id = {gpu.modal_id: gpu.name for gpu in catalog.gpus.values() if gpu.modal_id}
     lists: list[tuple[list[str], int]] = [
         ([by_modal_id.get(kind, kind)], int(count or 1))
-        for kind, _, count in (str(gpu).partition(":") for gpu in _known(service.get("gpu")) or ())
+        for kind, _, count in (str(gpu).partition(":") for gpu in known(service.get("gpu")) or ())
     ]
     return max(
         usd_per_worker_hour(
@@ -107,14 +103,8 @@ def _modal_hour(service: Mapping[str, Any], catalog: Catalog) -> Decimal:
             count=count,
             vcpu=2 * float(cores) if cores else None,
             memory_gib=float(memory) / 1024 if memory else None,
-            regions=[str(_known(region)) for region in regions],
-            non_preemptible=bool(_known(service.get("nonpreemptible"))),
+            regions=[str(known(region)) for region in regions],
+            non_preemptible=bool(known(service.get("nonpreemptible"))),
         )
         for names, count in lists or [([], 1)]
     )
-
-
-def _known(value: Any) -> Any:
-    if value is UNKNOWN:
-        raise NotKnownYet
-    return value

@@ -8,7 +8,8 @@ import pydantic
 from infra.catalog import PriceMissing
 from infra.planning import monthly_range
 from infra.spec.findings import Finding, Severity
-from policies.rules.hourly import NotKnownYet, all_workers
+from policies.rules.hourly import all_workers
+from policies.rules.reading import NotKnownYet
 from policies.rules.rule import COMPUTE, RuleSettings, StackRule
 from policies.rules.subject import Subject
 from policies.rules.wording import usd
