@@ -64,6 +64,14 @@ def run_kernel(
     return Outcome(billed, busy, int(boot_count), int(cold), waits, int(peak))
 
 
+def prepare() -> bool:
+    """Compile now, or load what an earlier process compiled, for a search that is worth it. False without numba."""
+    if not available():
+        return False
+    run_kernel([0.0], [1.0], Policy(), [Boot(1.0)], 10.0)
+    return True
+
+
 @cache
 def _compiled() -> Callable[..., Any]:
     import numba  # type: ignore[import-not-found,unused-ignore]

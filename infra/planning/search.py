@@ -13,6 +13,7 @@ from math import inf
 from pathlib import Path
 
 from infra.catalog import Catalog, PriceBook
+from infra.planning import kernel
 from infra.planning.always_on import machines
 from infra.planning.evaluate import PREVIEW_REQUESTS, evaluate
 from infra.planning.frontier import frontier
@@ -37,6 +38,7 @@ from infra.spec.errors import PilotlightError
 
 SEARCH_REQUESTS = 1_000
 _FAR = 3.0
+_WORTH_COMPILING = 12  # different behaviours, such as a language model has on each card
 _PLOTTED = 2  # minima whose settings are played for the plot
 
 
@@ -117,8 +119,16 @@ def search(
         frontier=frontier(run.played(shown), shown, request.slo),
         reasons=reasons_of(request, profile, chosen, others, always_on, shown),
         candidates=run.considered,
-        notes=profile.notes,
+        notes=(*profile.notes, *_assumed(request, profile)),
     )
+
+
+def _assumed(request: PlanRequest, profile: TrafficProfile) -> list[str]:
+    if request.gpu != "auto" or profile.services is None:
+        return []
+    return [
+        "requests are taken to need as long on every card: declare `llm`, or name the card that they were measured on"
+    ]
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,8 @@ class _Search:
                 for least in self._minima():
                     cost = behaviour.at_least(place, least, timeout)
                     self.groups.append(_Group(cost, place, least, timeout))
+        if len(timeouts) > _WORTH_COMPILING:
+            kernel.prepare()
         self.groups.sort(key=lambda group: (group.at_least, str(group.place), group.least, group.timeout))
         self.considered = sum(len(self._settings(group)) for group in self.groups)
 

@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from infra.catalog import load
+from infra.planning.policies import idle_caps
 from infra.planning.profile import TrafficProfile
 from infra.planning.synthetic import profile_of
 from infra.planning.trace import TraceError
@@ -108,3 +110,9 @@ def test_a_profile_written_down_says_the_same_again(
 def test_traffic_that_cannot_be_is_refused(values: dict[str, object], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         parse(Traffic, values, subject="traffic")
+
+
+def test_what_runpod_lowers_by_itself_follows_from_the_silences() -> None:
+    day = 86_400.0
+    assert idle_caps([0.0, 2 * day, 6 * day, 14 * day], "runpod", load()) == [(5 * day, 2), (13 * day, 0)]
+    assert idle_caps([0.0, 14 * day], "modal", load()) == []
