@@ -72,7 +72,7 @@ class TrafficProfile:
             input_tokens=found.input_tokens or None,
             output_tokens=found.output_tokens or None,
             interval=interval or INTERVALS[basis],
-            notes=found.notes,
+            notes=(*found.notes, *_short(span)),
             start_s=start,
             longest_silence_s=max(later - earlier for earlier, later in pairwise(arrivals)),
         )
@@ -131,6 +131,12 @@ class TrafficProfile:
             gap_quantiles_s=[row if row[-1] > 0 else [*row[:-1], 0.001] for row in rows],
             service_quantiles_s=services if services and services[-1] > 0 else None,
         )
+
+
+def _short(span_s: float) -> list[str]:
+    if span_s >= DAY_S:
+        return []
+    return [f"the requests cover {span_s / HOUR_S:.1f} hours: a month is taken to be like them"]
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

@@ -54,6 +54,8 @@ def test_requests_stand_for_a_little_more_than_their_span() -> None:
     assert list(profile.arrivals) == [0.0, 10.0, 20.0]
     assert profile.horizon_s == 30.0
     assert profile.requests_per_hour == 360
+    assert profile.notes == ("the requests cover 0.0 hours: a month is taken to be like them",)
+    assert TrafficProfile.from_requests([0.0, 90_000.0]).notes == ()
 
 
 @pytest.mark.parametrize(
