@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from infra.runpod import marks
 from infra.runpod.client import RunPodClient, Waiting
 from infra.runpod.errors import EffectUnknown, Missing, RunPodError
 
@@ -77,11 +78,10 @@ class Collection:
     ) -> Raw:
         """POST once; when its answer is lost, look for `mine` before trying again, so that there is never a second."""
         secrets = [*secrets]
+        doing = f"create {self.word} {marks.read(body['name'])[0]}"
         for attempt in range(_POSTS):
             try:
-                raw: Raw = await self.client.post(
-                    ctx, self.path, f"create {self.word} {body['name']}", body, secrets
-                )
+                raw: Raw = await self.client.post(ctx, self.path, doing, body, secrets)
                 break
             except EffectUnknown as error:
                 ctx.status(f"{error.what}: looking whether it was created")

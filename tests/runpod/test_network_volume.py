@@ -118,7 +118,8 @@ async def test_a_fault_is_refused_at_its_property(
 
 async def test_a_data_center_without_volumes_is_refused_by_runpod_at_the_property(world: World) -> None:
     with pytest.raises(
-        Failed, match=r"^dataCenter: RunPod refused to create network volume .*valid data centers"
+        Failed,
+        match=r"^dataCenter: RunPod refused to create network volume weights \(400\): .*valid data centers",
     ):
         await world.engine.up("NetworkVolume/w", VOLUME | {"dataCenter": "XX-NEW-9"})
     assert "NetworkVolume/w" not in world.engine.state
