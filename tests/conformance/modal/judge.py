@@ -62,7 +62,7 @@ def equal(given: object, wanted: object) -> None:
 
 @check
 def secrets() -> None:
-    modal.Secret.objects.create("shop-keys", {"SHOP_KEY": "brass"})
+    modal.Secret.objects.create("shop-keys", {"SHOP_KEY": "brass"}, allow_existing=True)
     assert "shop-keys" in [item.name for item in modal.Secret.objects.list()]
     error = raises(
         modal.exception.Error, lambda: modal.Secret.from_name("shop-keys", required_keys=["OTHER"]).hydrate()

@@ -47,7 +47,6 @@ def test_a_billing_report_names_the_app_and_what_it_cost(shop: WholeModal) -> No
     assert {row["resource"] for row in mine} == {"CPU", "Memory", "GPU L4"}
     assert all(Decimal(row["cost"]) > 0 for row in mine)
     assert json.loads(mine[0]["tags"]) == {"team": "search"}
-    assert "GPU L4" in shop.modal("billing", "rates")
 
 
 def test_figures_of_app_function_and_server(shop: WholeModal) -> None:
@@ -55,8 +54,6 @@ def test_figures_of_app_function_and_server(shop: WholeModal) -> None:
     assert "double" in said
     assert "Page" in said
     assert "1 succeeded (100.0%)" in shop.modal("function", "stats", "shop/double")
-    assert "Success" in shop.modal("function", "calls", "shop/double")
-    assert "2xx: 1" in shop.modal("server", "stats", "shop/Page")
     (request,) = shop.modal_json("server", "requests", "shop/Page")
     assert request["status"] == 200
     assert request["route"] == "GET /"
