@@ -1,14 +1,19 @@
 """What all components share: a type token, errors without a traceback, and settings of the stack over the program's."""
 
-from collections.abc import Iterator, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec
 
 import pulumi
 
 from infra.spec.base import Spec
 from infra.spec.errors import PilotlightError
+from infra.spec.parsing import Problem, SpecError, no_such
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,24 @@ def explained() -> Iterator[None]:
         yield
     except PilotlightError as error:
         raise pulumi.RunError(str(error)) from None
+
+
+def understood(init: Callable[P, None]) -> Callable[P, None]:
+    """An argument that the constructor does not have is answered with what it is called, instead of a traceback.
+
+    Type checkers see the constructor as it is written.
+    """
+    known = [name for name in inspect.signature(init).parameters if name != "self"]
+
+    @functools.wraps(init)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        problems = [Problem(name, no_such(name, known)) for name in kwargs if name not in known]
+        if problems:
+            subject = f"{type(args[0]).__name__} {args[1] if len(args) > 1 else ''!r}"
+            raise pulumi.RunError(str(SpecError(subject, problems)))
+        init(*args, **kwargs)
+
+    return checked
 
 
 def token(kind: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 
-from components._base import token
+from components._base import token, understood
 from infra.spec.declarations import Cloud, DeclaredRegistry
 
 
@@ -15,6 +15,7 @@ class ImageRegistry(pulumi.ComponentResource, DeclaredRegistry):
     ModelEndpoint("chat", image="ghcr.io/team/chat@sha256:…", registry=ghcr, …)
     """
 
+    @understood
     def __init__(
         self,
         name: str,

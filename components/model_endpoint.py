@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pulumi
 
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from components.image_registry import ImageRegistry
 from components.model_image import ModelImage
 from components.model_pipeline import ModelPipeline
@@ -43,6 +43,7 @@ class ModelEndpoint(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
 
+    @understood
     def __init__(
         self,
         name: str,

@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from infra.artifacts.sdk import Image
 from infra.spec.declarations import ImageSpec, parse
 
@@ -15,6 +15,7 @@ class ModelImage(pulumi.ComponentResource):
     built and pushed as well if `prebuilt`.
     """
 
+    @understood
     def __init__(
         self,
         name: str,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from components.image_registry import ImageRegistry
 from components.model_secret import ModelSecret
 from components.model_volume import ModelVolume, misplaced
@@ -42,6 +42,7 @@ class ModelMachine(pulumi.ComponentResource):
     addresses: pulumi.Output[Mapping[str, str]]
     ssh: pulumi.Output[str | None]
 
+    @understood
     def __init__(
         self,
         name: str,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from components.modal_machine import environment, image_of, settings
 from components.model_image import ModelImage
 from components.refusals import refused
@@ -28,6 +28,7 @@ class ModelPipeline(pulumi.ComponentResource):
     url: pulumi.Output[str]
     app_name: pulumi.Output[str]
 
+    @understood
     def __init__(
         self,
         name: str,

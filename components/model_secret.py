@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 
-from components._base import explained, token
+from components._base import explained, token, understood
 from infra.spec.declarations import Cloud, DeclaredSecret, SpecError
 from infra.spec.parsing import Problem
 
@@ -18,6 +18,7 @@ class ModelSecret(pulumi.ComponentResource, DeclaredSecret):
     `env` is the environment variable in the workers; made from the name when unset (`hf-token` -> `HF_TOKEN`).
     """
 
+    @understood
     def __init__(
         self,
         name: str,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from infra.spec.declarations import Cloud, DeclaredVolume, SpecError, VolumeMount, VolumeSpec, parse
 from infra.spec.parsing import Problem
 
@@ -24,6 +24,7 @@ class ModelVolume(pulumi.ComponentResource, DeclaredVolume):
 
     volume_name: pulumi.Output[str]
 
+    @understood
     def __init__(
         self,
         name: str,

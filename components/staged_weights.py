@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from components.weight_bucket import WeightBucket
 from infra.artifacts.sdk import Weights
 from infra.spec.declarations import WeightsSpec, parse
@@ -14,6 +14,7 @@ class StagedWeights(pulumi.ComponentResource):
     uri: pulumi.Output[str]
     digest: pulumi.Output[str]
 
+    @understood
     def __init__(
         self,
         name: str,

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 
 from components import job
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from components.model_image import ModelImage
 from components.model_secret import ModelSecret
 from components.model_volume import ModelVolume
@@ -26,6 +26,7 @@ class TrainingJob(pulumi.ComponentResource):
 
     checkpoints: pulumi.Input[str]
 
+    @understood
     def __init__(
         self,
         name: str,

@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components._base import explained, given, token, with_overrides
+from components._base import explained, given, token, understood, with_overrides
 from infra.artifacts.sdk import Bucket
 from infra.spec.declarations import BucketKind, BucketSpec, parse
 
@@ -16,6 +16,7 @@ class WeightBucket(pulumi.ComponentResource):
 
     bucket_name: pulumi.Output[str]
 
+    @understood
     def __init__(
         self,
         name: str,

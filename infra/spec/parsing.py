@@ -77,11 +77,7 @@ def problems_of(model: type[pydantic.BaseModel], error: pydantic.ValidationError
 def _message(model: type[pydantic.BaseModel], item: Any) -> str:
     kind, value, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
-        name = str(item["loc"][-1])
-        here = _ELSEWHERE.get(name)
-        if here is not None and here.split(".")[0] in model.model_fields:
-            return f"no such setting: it is what a cloud calls it, today or before. Fix: {here}"
-        return _with_nearest("no such setting", name, _fields_at(model, item["loc"][:-1]))
+        return no_such(str(item["loc"][-1]), _fields_at(model, item["loc"][:-1]))
     if kind in ("enum", "literal_error"):
         names = _choices(str(context.get("expected", "")))
         return _with_nearest(f"found {value!r}. Wanted: one of {', '.join(names)}", str(value), names)
@@ -90,6 +86,15 @@ def _message(model: type[pydantic.BaseModel], item: Any) -> str:
     if kind == "value_error":
         return str(context["error"])
     return f"found {value!r}. Wanted: {item['msg'][:1].lower()}{item['msg'][1:]}"
+
+
+def no_such(name: str, known: Iterable[str]) -> str:
+    """What to say of a setting that is none: its name here where a cloud has one of its own for it, else the nearest."""
+    names = list(known)
+    here = _ELSEWHERE.get(name)
+    if here is not None and here.split(".")[0] in names:
+        return f"no such setting: it is what a cloud calls it, today or before. Fix: {here}"
+    return _with_nearest("no such setting", name, names)
 
 
 def _with_nearest(message: str, value: str, names: Iterable[str]) -> str:

@@ -120,6 +120,25 @@ def test_a_wrong_declaration_is_explained(recorder: Recorder, values: dict[str, 
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"container_idle_timeout": 60},
+            "container_idle_timeout: no such setting: it is what a cloud calls it",
+        ),
+        ({"concurrency_limit": 3}, "Fix: workers.max"),
+        ({"idle_timeot_s": 60}, "Nearest: idle_timeout_s"),
+    ],
+)
+def test_an_argument_that_is_none_is_told_by_its_name_here(
+    recorder: Recorder, values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match="ModelEndpoint 'search'") as caught:
+        run(lambda: declare(**values))
+    assert said in str(caught.value)
+
+
 def test_with_traffic_the_plan_says_what_it_will_cost_and_how_long_requests_wait(recorder: Recorder) -> None:
     from components import Traffic
 
