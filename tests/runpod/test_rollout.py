@@ -169,3 +169,26 @@ async def test_cancelling_the_wait_keeps_the_id(world: World) -> None:
     reached.cancel()
     (raw,) = await world.endpoints()
     assert world.engine.state["search"].id == raw["id"]
+
+
+async def test_throttled_workers_name_what_is_sold_out_where(world: World) -> None:
+    world.settings.stock = {"EU-RO-1": {"NVIDIA L4": "NONE"}}
+    play(world, [worker("w1", STUCK)])
+    with pytest.raises(Failed) as caught:
+        await world.engine.up("search", ALWAYS_ON | {"dataCenterIds": ["EU-RO-1"]}, timeout=60)
+    assert "(L4: sold out in EU-RO-1 now)" in str(caught.value)
+
+
+async def test_a_worker_that_is_still_starting_says_how_far_it_is_and_where(world: World) -> None:
+    world.fleet.lines["w1"] = [LogLine(1.0, 1, "system", "pulling layer 7 of 9")]
+
+    async def short_logs(*args: Any, **kwargs: Any) -> Any:
+        for line in world.fleet.lines["w1"]:
+            yield line
+
+    world.fleet.logs = short_logs  # type: ignore[method-assign]
+    play(world, [worker("w1", STARTING)])
+    with pytest.raises(Failed) as caught:
+        await world.engine.up("search", ALWAYS_ON, timeout=60)
+    assert "worker w1 is initializing" in str(caught.value)
+    assert "on NVIDIA L4 in EU-RO-1:\n    pulling layer 7 of 9" in str(caught.value)
