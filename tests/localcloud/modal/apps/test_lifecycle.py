@@ -97,6 +97,29 @@ def test_an_app_of_a_client_that_fell_silent_is_stopped(tmp_path: Path) -> None:
     with_room(tmp_path, scenario)
 
 
+@pytest.mark.parametrize("state", [api_pb2.APP_STATE_DETACHED, api_pb2.APP_STATE_DETACHED_DISCONNECTED])
+def test_a_detached_app_whose_client_is_gone_ends_with_its_work(tmp_path: Path, state: int) -> None:
+    """Also one that an earlier run of the local cloud has left so."""
+
+    async def scenario(room: Room) -> None:
+        work = asyncio.Event()
+
+        async def idle(app_id: str) -> None:
+            await work.wait()
+
+        room.fleet.idle = idle  # type: ignore[method-assign]
+        detached = await room.app(state)
+        reaper = asyncio.ensure_future(apps.reap(room.world))
+        await room.clock.advance(2 * SILENCE_S)
+        assert room.world.apps[detached].running
+        work.set()
+        await room.clock.advance(1)
+        assert not room.world.apps[detached].running
+        reaper.cancel()
+
+    with_room(tmp_path, scenario)
+
+
 def test_a_client_that_leaves_ends_its_run_and_no_deployed_app(tmp_path: Path) -> None:
     async def scenario(room: Room) -> None:
         run, detached, deployed = (
