@@ -117,15 +117,21 @@ class TrafficProfile:
 
     def as_traffic(self, points: int = 9) -> Traffic:
         """Gap quantiles by hour of the day in UTC (`points` a row), with the
-        quantiles of the seconds served beside them. Less than a day gives one row for all hours."""
+        quantiles of the seconds served beside them."""
         by_hour: list[list[float]] = [[] for _ in range(24)]
         for earlier, later in pairwise(self.arrivals):
             by_hour[int((self.start_s + earlier) % DAY_S // HOUR_S)].append(later - earlier)
         every = sorted(gap for gaps in by_hour for gap in gaps)
-        if self.horizon_s < DAY_S:
-            by_hour = [every]  # hours that nobody watched are not silent
-        # an hour of the day without requests says only that a gap in it is as long as the hour
-        rows = [_quantiles(sorted(gaps) or [max(HOUR_S, every[-1])], points) for gaps in by_hour]
+        watched = {
+            int((self.start_s + passed * HOUR_S) % DAY_S // HOUR_S)
+            for passed in range(min(24, int(self.horizon_s // HOUR_S) + 1))
+        }
+        # an hour without requests is silent if it was watched; if not, nothing is known of it but the others
+        silent = [max(HOUR_S, every[-1])]
+        rows = [
+            _quantiles(sorted(gaps) or (silent if hour in watched else every), points)
+            for hour, gaps in enumerate(by_hour)
+        ]
         services = None if self.services is None else _quantiles(sorted(self.services), points)
         return Traffic(
             gap_quantiles_s=[row if row[-1] > 0 else [*row[:-1], 0.001] for row in rows],

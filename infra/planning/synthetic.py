@@ -72,17 +72,17 @@ def _from_gaps(traffic: Traffic, rows: Sequence[Sequence[float]], most: int) -> 
     hour_s = HOUR_S * part
     horizon = days * 24 * hour_s
     arrivals: list[float] = []
-    now = 0.0
+    now, hour = 0.0, 0
     while now < horizon and len(arrivals) <= 2 * most:
         share, left = source.random(), 1.0
         while now < horizon:
-            hour = int(now / hour_s)
             gap = quantile(rows[hour % len(rows)], share)
             if now + left * gap <= (hour + 1) * hour_s or gap <= 0:
                 now += left * gap
                 break
-            left -= ((hour + 1) * hour_s - now) / gap
-            now = (hour + 1) * hour_s
+            left -= max(0.0, (hour + 1) * hour_s - now) / gap
+            hour += 1
+            now = hour * hour_s
         if now < horizon:
             arrivals.append(now)
     if len(arrivals) < 2:

@@ -92,6 +92,28 @@ def test_a_profile_written_down_says_the_same_again(
     assert sum(again.services) / len(again.services) == pytest.approx(5.0, rel=0.1)
 
 
+def test_hours_that_nobody_watched_are_not_silent() -> None:
+    # three hours at one request a minute, from 10:00 on; the last of them with none for its last half
+    moments = [36_000.0 + 60 * minute for minute in range(150)]
+    rows = (
+        TrafficProfile.from_requests([*moments, 36_000.0 + 3 * 3600 - 1]).as_traffic().gap_quantiles_s or []
+    )
+    assert rows[3] != [3600.0] * 9
+    assert rows[10][4] == 60.0
+    # a day with one busy hour: the others were watched and silent
+    quiet = (
+        TrafficProfile.from_requests([*moments[:60], 36_000.0 + 86_400]).as_traffic().gap_quantiles_s or []
+    )
+    assert quiet[3][0] > 3600
+
+
+@pytest.mark.parametrize("most", [37, 1_000, 33_333])
+@pytest.mark.parametrize("gap", [0.0371, 0.113, 7.77])
+def test_any_rate_fits_any_number_of_requests(most: int, gap: float) -> None:
+    profile = profile_of(Traffic(gap_quantiles_s=[[gap * 0.9, gap * 1.1]] * 24, service_s=1), None, most)
+    assert profile.requests_per_hour == pytest.approx(3600 / gap, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
