@@ -22,7 +22,10 @@ class WorkerStatus(Enum):
 
 @dataclass(frozen=True)
 class EndpointRecord:
-    """One endpoint as the data plane needs it. `version` rises with every release (image, args, env, disk, ports)."""
+    """One endpoint as the data plane needs it. `version` rises with every release (image, args, env, disk, ports).
+
+    Jobs of a QUEUE endpoint go to `<base_url>/v2/<id>/run…`, requests of a LOAD_BALANCER endpoint to
+    `<base_url>/lb/<id>/<any path>`: RunPod's host name per endpoint cannot stand on a loopback port."""
 
     id: str
     name: str

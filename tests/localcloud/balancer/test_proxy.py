@@ -195,3 +195,15 @@ def test_requests_under_way_ask_for_workers(balanced):
             task.cancel()
 
     balanced(test)
+
+
+def test_flashboot_starts_servers_too(balanced):
+    async def test(caller):
+        await caller.cloud.until(lambda: caller.cloud.fleet._flashboot._zygotes)
+        (zygote,) = caller.cloud.fleet._flashboot._zygotes.values()
+        assert await zygote.warmed()
+        _, headers = await caller.call("GET", "/echo/")
+        worker = caller.worker(headers["X-Runpod-Worker-Id"])
+        assert any("by FlashBoot" in line.line for line in worker.log.tail(9))
+
+    balanced(test, flashboot="PRIORITY_FLASHBOOT")
