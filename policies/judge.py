@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
+from infra.spec.errors import PilotlightError
 from infra.spec.findings import Finding, ResourceView, Severity
 from policies.rules import RULES, STACK_RULES, Context, Level, NoPlan, RuleSettings, Subject
 from policies.rules.plannable import no_plan
@@ -18,6 +19,7 @@ def judge(view: ResourceView, settings: Settings, context: Context) -> list[Find
 
 
 def on_subject(subject: Subject, settings: Settings, context: Context) -> list[Finding]:
+    """As `judge`, of a subject that keeps its plan. A rule that breaks has proved nothing: that is an error, too."""
     found: list[Finding] = []
     unplanned = False
     for rule in RULES.values():
@@ -30,6 +32,8 @@ def on_subject(subject: Subject, settings: Settings, context: Context) -> list[F
             if not unplanned:
                 found.append(no_plan(error))
             unplanned = True
+        except Exception as error:
+            found.append(_broken(rule.id, error))
     return list(_excepted(found, settings.exceptions, subject.view, context.today))
 
 
@@ -44,7 +48,18 @@ def on_stack(subjects: Sequence[Subject], settings: Settings, context: Context) 
             found += _leveled(rule.check(subjects, own), own)
         except NoPlan as error:
             found.append(no_plan(error))
+        except Exception as error:
+            found.append(_broken(rule.id, error))
     return list(_excepted(found, settings.exceptions, None, context.today))
+
+
+def _broken(rule: str, error: Exception) -> Finding:
+    """What Python says of an error may hold a value, and a value may be secret: only its type is told."""
+    if isinstance(error, PilotlightError):
+        return Finding(rule, "", f"cannot be judged: {error.what}", error.fix or error.wanted)
+    return Finding(
+        rule, "", f"cannot be judged ({type(error).__name__}): an input is not of the form it must have"
+    )
 
 
 def _leveled(findings: Iterable[Finding], settings: RuleSettings) -> Iterator[Finding]:
@@ -57,8 +72,12 @@ def _excepted(
     findings: Iterable[Finding], exceptions: Sequence[Exempt], view: ResourceView | None, today: date
 ) -> Iterator[Finding]:
     for finding in findings:
-        exempt = next((one for one in exceptions if one.covers(finding.rule, view)), None)
-        if exempt is None or finding.severity is not Severity.ERROR:
+        if finding.severity is not Severity.ERROR:
+            yield finding
+            continue
+        covering = [one for one in exceptions if one.covers(finding.rule, view)]
+        exempt = max(covering, key=lambda one: one.expires, default=None)
+        if exempt is None:
             yield finding
         elif exempt.expires < today:
             yield finding

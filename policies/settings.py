@@ -1,9 +1,11 @@
 """Reads `policies/settings.yaml`: settings of each rule, per stack over them, and exceptions that end."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +31,23 @@ class Exempt(pydantic.BaseModel):
 
     rule: str
     resource: str
-    """Name or URN, with * for any part; `*` alone for stack rules."""
+    """Name or URN, with * for any part; `*` for rules about the stack."""
     owner: str
     reason: str
     expires: date
+    """The last day on which it holds."""
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(translate(re.sub(r"([\[?])", r"[\1]", self.resource)))
 
     def covers(self, rule: str, view: ResourceView | None) -> bool:
         if rule != self.rule:
             return False
         names = ("",) if view is None else (view.name, view.urn)
-        return self.resource == "*" or any(fnmatchcase(name, self.resource) for name in names)
+        if "*" not in self.resource:
+            return self.resource in names
+        return any(self._pattern.match(name) for name in names)
 
 
 @dataclass(frozen=True)

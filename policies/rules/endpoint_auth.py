@@ -15,7 +15,7 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
     try:
         for part in parts(subject):
             web = known(part.inputs.get("web"))
-            if web and not known(web.get("requiresProxyAuth")):
+            if web is not None and not known(web.get("requiresProxyAuth")):
                 message = "its web address asks for no key: whoever finds it starts GPUs at your cost"
                 fix = 'set auth to "cloud" (requires_proxy_auth), or add an exception with an end'
                 findings.append(Finding(RULE.id, f"{part.path}web.requiresProxyAuth", message, fix))

@@ -4,10 +4,8 @@ from decimal import Decimal
 
 import pydantic
 
-from infra.catalog import PriceMissing
-from infra.planning import monthly_range
+from infra.spec.errors import PilotlightError
 from infra.spec.findings import Finding, Severity
-from policies.rules.hourly import all_workers
 from policies.rules.reading import NotKnownYet
 from policies.rules.rule import ENDPOINTS, Rule, RuleSettings
 from policies.rules.subject import Subject
@@ -22,16 +20,15 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
     limit = settings.max_usd_per_month
     if limit is None:
         return []
+    from policies.rules.hourly import all_workers, month_of  # prices load only where there is a limit
+
     try:
-        workers = all_workers(subject.type, subject.inputs)
+        workers = all_workers(subject)
+        months = [month_of(one) for one in workers]
     except NotKnownYet:
         return [_finding("", "the ceiling is known, and judged, at `up`", severity=Severity.DEFERRED)]
-    except PriceMissing as error:
+    except PilotlightError as error:
         return [_finding("", f"the ceiling cannot be told: {error.what}", error.fix)]
-    months = [
-        monthly_range(usd_per_worker_hour=one.usd_per_hour, workers_min=0, workers_max=one.most).ceiling
-        for one in workers
-    ]
     ceiling = sum(months, Decimal(0))
     if ceiling <= limit:
         return []

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from infra.spec.findings import UNKNOWN, Finding
-from policies.rules.rule import COMPUTE, Rule, RuleSettings
+from infra.spec.findings import Finding
+from policies.rules.rule import COMPUTE, MODAL_APP, Rule, RuleSettings
 from policies.rules.subject import Subject
 
 _NAMES = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|PRIVATE_KEY)$", re.IGNORECASE)
@@ -38,15 +39,23 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
 
 def _variables(subject: Subject) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """(place, name, value) of each variable that is known; what a preview cannot know came out of a resource."""
-    environments: list[tuple[tuple[str, ...], object]] = [(("env",), subject.inputs.get("env"))]
-    image = subject.inputs.get("image")
-    if isinstance(image, Mapping):
-        environments.append((("image", "env"), image.get("env")))
-    for place, environment in environments:
-        if isinstance(environment, Mapping):
-            for name, value in environment.items():
-                if value is not UNKNOWN and isinstance(value, str):
-                    yield (*place, name), str(name), value
+    for place, holder in _holders(subject):
+        image = holder.get("image")
+        inner = image.get("env") if isinstance(image, Mapping) else None
+        for at, environment in (((*place, "env"), holder.get("env")), ((*place, "image", "env"), inner)):
+            for name, value in environment.items() if isinstance(environment, Mapping) else ():
+                if isinstance(value, str):
+                    yield (*at, name), str(name), value
+
+
+def _holders(subject: Subject) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """The resource, and the classes and functions of an app: each may have an environment and an image."""
+    yield (), subject.inputs
+    for kind in ("classes", "functions") if subject.type == MODAL_APP else ():
+        services = subject.inputs.get(kind)
+        for name, service in services.items() if isinstance(services, Mapping) else ():
+            if isinstance(service, Mapping):
+                yield (kind, name), service
 
 
 RULE = Rule(

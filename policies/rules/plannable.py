@@ -5,7 +5,7 @@ That a plan cannot be made of what it says is reported under this rule, too, whi
 
 from infra.spec.findings import UNKNOWN, Finding, Severity
 from policies.rules.rule import ENDPOINTS, Level, Rule, RuleSettings
-from policies.rules.subject import NoPlan, Subject
+from policies.rules.subject import PURPOSES, NoPlan, Subject
 
 
 class Settings(RuleSettings):
@@ -16,8 +16,13 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
     if subject.inputs.get("intent") is UNKNOWN:
         said = "the plan is made, and judged, at `up`"
         return [Finding(RULE.id, "intent", said, severity=Severity.DEFERRED)]
-    if subject.intent is not None:
+    if subject.purpose is not None:
         return []
+    if subject.intent is not None:
+        message = (
+            f"its intent is of no kind that is known here ({', '.join(PURPOSES)}), so nothing of it is judged"
+        )
+        return [Finding(RULE.id, "intent", message, "declare it with a component, such as ModelEndpoint")]
     message = "carries no intent: its budget, cold start and waiting time are not judged"
     return [Finding(RULE.id, "intent", message, "declare it with ModelEndpoint, or set intent")]
 

@@ -20,6 +20,15 @@ def known(value: Any) -> Any:
     return value
 
 
+def settled(value: Any) -> Any:
+    """The value, where all of it is known."""
+    if isinstance(value, Mapping):
+        return {key: settled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [settled(item) for item in value]
+    return known(value)
+
+
 def at_up(rule: str, path: str, what: str) -> Finding:
     """A finding that the rule is proved at `up`."""
     return Finding(rule, path, f"{what} is known, and judged, at `up`", severity=Severity.DEFERRED)
@@ -53,7 +62,7 @@ def gpu_classes(subject: Subject) -> Iterator[tuple[str, str]]:
                 card = str(known(gpu)).partition(":")[0]
                 yield f"{part.path}gpu[{index}]", by_id.get(card, card)
         return
-    gpu = known(subject.inputs.get("gpu"))
+    gpu = settled(subject.inputs.get("gpu"))
     if not gpu:
         return
     if subject.type == RUNPOD_POD:

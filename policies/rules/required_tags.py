@@ -1,5 +1,7 @@
 """`required-tags`: each endpoint says who owns it and who pays."""
 
+from collections.abc import Mapping
+
 from infra.spec.findings import UNKNOWN, Finding
 from policies.rules.reading import at_up
 from policies.rules.rule import ENDPOINTS, Rule, RuleSettings
@@ -14,10 +16,14 @@ class Settings(RuleSettings):
 def check(subject: Subject, settings: Settings) -> list[Finding]:
     if not settings.tags:
         return []
-    tags = (subject.intent or {}).get("tags") or subject.inputs.get("tags") or {}
-    if tags is UNKNOWN or subject.inputs.get("intent") is UNKNOWN:
+    intent = subject.inputs.get("intent")
+    given = (intent, (subject.intent or {}).get("tags"), subject.inputs.get("tags"))
+    tags = {
+        name: value for one in given[1:] if isinstance(one, Mapping) for name, value in one.items() if value
+    }
+    missing = [name for name in settings.tags if name not in tags]
+    if missing and any(one is UNKNOWN for one in given):
         return [at_up(RULE.id, "tags", "the tags")]
-    missing = [name for name in settings.tags if not tags.get(name)]
     if not missing:
         return []
     example = ", ".join(f'"{name}": "…"' for name in missing)

@@ -5,13 +5,11 @@ from decimal import Decimal
 
 import pydantic
 
-from infra.catalog import PriceMissing
-from infra.planning import monthly_range
+from infra.spec.errors import PilotlightError
 from infra.spec.findings import Finding, Severity
-from policies.rules.hourly import all_workers
 from policies.rules.reading import NotKnownYet
 from policies.rules.rule import COMPUTE, RuleSettings, StackRule
-from policies.rules.subject import Subject
+from policies.rules.subject import NoPlan, Subject
 from policies.rules.wording import usd
 
 
@@ -24,21 +22,23 @@ def check(subjects: Sequence[Subject], settings: Settings) -> list[Finding]:
     limit = settings.max_usd_per_month
     if limit is None:
         return []
-    costs: dict[str, Decimal] = {}
+    costs: list[tuple[str, Decimal]] = []
     findings = []
     for subject in subjects:
         if subject.type not in COMPUTE:
             continue
         try:
-            costs[subject.view.name] = cost_of(subject)
+            costs.append((subject.view.name, cost_of(subject)))
         except NotKnownYet:
             said = f"{subject.view.name}: the cost is known, and judged, at `up`"
             findings.append(Finding(RULE.id, "", said, severity=Severity.DEFERRED))
-        except PriceMissing as error:
-            findings.append(Finding(RULE.id, "", f"{subject.view.name}: {error.what}", error.fix))
-    total = sum(costs.values(), Decimal(0))
+        except NoPlan as error:
+            findings.append(_no_cost(subject, error.error))
+        except PilotlightError as error:
+            findings.append(_no_cost(subject, error))
+    total = sum((cost for _, cost in costs), Decimal(0))
     if total > limit:
-        dearest = sorted(costs.items(), key=lambda pair: -pair[1])[:3]
+        dearest = sorted(costs, key=lambda pair: -pair[1])[:3]
         parts = ", ".join(f"{name} {usd(cost)}" for name, cost in dearest)
         fix = f"the dearest are {parts}"
         data = {"usd_per_month": str(total), "limit": str(limit)}
@@ -51,13 +51,19 @@ def cost_of(subject: Subject) -> Decimal:
     """US dollars a month at the dear end: of the plan, or of every worker all month where there is none.
 
     Raises `PriceMissing`, `NotKnownYet`, `NoPlan`."""
-    if subject.is_endpoint:
-        return subject.plan.cost.pessimistic
-    months = [
-        monthly_range(usd_per_worker_hour=one.usd_per_hour, workers_min=0, workers_max=one.most).ceiling
-        for one in all_workers(subject.type, subject.inputs)
-    ]
-    return sum(months, Decimal(0))
+    if not subject.is_endpoint:
+        from policies.rules.hourly import ceiling_of  # prices load only where there is a limit
+
+        return ceiling_of(subject)
+    if subject.open("gpu", "workers", "traffic", "cloud"):
+        raise NotKnownYet
+    return subject.plan.cost.pessimistic
+
+
+def _no_cost(subject: Subject, error: PilotlightError) -> Finding:
+    """Fails closed: what has no price does not count as nothing."""
+    message = f"{subject.view.name}: its cost cannot be told: {error.what}"
+    return Finding(RULE.id, "", message, error.fix or error.wanted)
 
 
 RULE = StackRule(

@@ -1,17 +1,22 @@
 """A resource as rules see it, with its plan: worked out once, when the first rule asks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from infra.catalog import Catalog, PriceBook, load
-from infra.planning.plan import EndpointPlan
-from infra.planning.request import PlanRequest
 from infra.spec.errors import PilotlightError
 from infra.spec.findings import UNKNOWN, ResourceView
+
+if TYPE_CHECKING:  # a provider loads neither before a rule asks: most resources are judged without
+    from infra.catalog import Catalog, PriceBook
+    from infra.planning.plan import EndpointPlan
+    from infra.planning.request import PlanRequest
+
+PURPOSES = ("endpoint", "machine", "job", "pipeline")
+"""What the intent of each component begins with."""
 
 
 class NoPlan(Exception):
@@ -28,10 +33,15 @@ class Context:
 
     today: date
     root: Path | None = None
-    catalog: Catalog = field(default_factory=load)
 
     @cached_property
-    def book(self) -> PriceBook:
+    def catalog(self) -> "Catalog":
+        from infra.catalog import load
+
+        return load()
+
+    @cached_property
+    def book(self) -> "PriceBook":
         return self.catalog.prices()
 
 
@@ -60,13 +70,20 @@ class Subject:
         """Whether it carries the intent of a `ModelEndpoint`."""
         return self.intent is not None and "endpoint" in self.intent
 
+    @cached_property
+    def purpose(self) -> str | None:
+        """Which component it is of, by its intent; None where no component says so."""
+        return next((one for one in PURPOSES if self.intent_has(one)), None)
+
     def intent_has(self, field: str) -> bool:
         """Whether the intent says something of it, known or not."""
         return bool(self.intent) and self.intent.get(field) is not None  # type: ignore[union-attr]
 
     @cached_property
-    def request(self) -> PlanRequest:
+    def request(self) -> "PlanRequest":
         """What the plan is asked. Only of an endpoint. Raises `NoPlan`."""
+        from infra.planning.request import PlanRequest
+
         assert self.intent is not None
         try:
             return PlanRequest.from_intent(self.intent)
@@ -74,11 +91,15 @@ class Subject:
             raise NoPlan(error) from error
 
     @cached_property
-    def plan(self) -> EndpointPlan:
-        """Only of an endpoint. Raises `NoPlan`."""
+    def plan(self) -> "EndpointPlan":
+        """Only of an endpoint, and only where the resource is what its intent says. Raises `NoPlan`."""
         from infra.planning.evaluate import evaluate
+        from policies.rules.claims import disagreement
 
         try:
+            said = disagreement(self, self.request)
+            if said is not None:
+                raise PilotlightError(said, fix="give the resource the intent that it is declared by")
             return evaluate(self.request, self.context.catalog, self.context.book, root=self.context.root)
         except PilotlightError as error:
             raise NoPlan(error) from error

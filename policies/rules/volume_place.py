@@ -18,6 +18,8 @@ class Settings(RuleSettings):
 def check(subject: Subject, settings: Settings) -> list[Finding]:
     try:
         centers = _centers(subject)
+        if not centers:
+            return []
         classes = {name for _, name in gpu_classes(subject)}
         cpu = bool(known(subject.inputs.get("cpu")))
     except NotKnownYet:
