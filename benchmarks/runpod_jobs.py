@@ -81,7 +81,7 @@ runpod.serverless.start({"handler": handler})
 """
 
 
-class Images(plain.Here):  # type: ignore[misc]
+class Images(plain.Here):  # type: ignore[misc, name-defined]
     """Two images: the stamping handler of runsync_overhead for BENCH, an echo for the others."""
 
     def __init__(self, directory: Path) -> None:

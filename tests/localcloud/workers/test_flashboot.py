@@ -72,7 +72,12 @@ def test_a_forked_worker_is_its_own_process_and_starts_in_a_moment(real):
         assert set(answer["env"]) >= {"PYTHONPATH", "RUNPOD_AI_API_KEY"}
         os.kill(worker.process.pid, signal.SIGKILL)
         assert await worker.process.exited == -signal.SIGKILL
-        assert (await cloud.call("POST", "runsync", {"input": "again"}))["output"] == "again"
+        second = (await cloud.call("POST", "runsync", {"input": "who"}))["output"]
+        assert second["random"] != answer["random"]
+        os.kill(zygote._popen.pid, signal.SIGKILL)
+        await cloud.until(lambda: not Path(f"/proc/{second['pid']}").exists())
+        third = (await cloud.call("POST", "runsync", {"input": "who"}))["output"]
+        assert third["parent"] != zygote._popen.pid, "who kills the warm process gets another one"
 
     real(HANDLER, test)
 
@@ -94,20 +99,18 @@ def test_crashes_exits_and_stops_of_forked_workers_are_told(real):
     real(HANDLER, test)
 
 
-def test_the_hit_rate_is_a_setting(real):
+def test_a_miss_and_what_python_reads_at_its_start_need_an_ordinary_one(real):
     async def test(cloud):
-        await warm(cloud, idle_timeout_s=3600, workers_min=1)
+        cloud.settings.update({"flashboot_hit_rate": 0.0})
+        await warm(cloud, workers_min=1, idle_timeout_s=3600)
         await cloud.until(lambda: cloud.statuses() == ["IDLE"])
-        assert forked(cloud) == [False]
-
-    real(HANDLER, test, set_={"flashboot_hit_rate": 0.0})
-
-
-def test_what_python_reads_at_its_start_needs_an_ordinary_one(real):
-    async def test(cloud):
-        await warm(cloud, env={"PYTHONHASHSEED": "1"}, workers_min=1)
-        await cloud.until(lambda: cloud.statuses() == ["IDLE"])
-        assert forked(cloud) == [False]
+        cloud.settings.update({"flashboot_hit_rate": 1.0})
+        await cloud.apply(workers_min=2, env={"PYTHONHASHSEED": "1"})
+        await cloud.until(lambda: cloud.statuses() == ["IDLE", "IDLE"])
+        assert forked(cloud) == [False, False]
+        await cloud.apply(workers_min=3, env={})
+        await cloud.until(lambda: cloud.statuses() == ["IDLE"] * 3)
+        assert forked(cloud) == [False, False, True]
 
     real(HANDLER, test)
 
@@ -125,19 +128,6 @@ def test_a_warm_process_ends_with_its_last_worker_or_the_cloud(real):
         assert not zygote.alive
         assert zygote._popen.returncode is not None
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-
-    real(HANDLER, test)
-
-
-def test_a_warm_process_that_is_killed_takes_its_workers_along_and_is_replaced(real):
-    async def test(cloud):
-        zygote = await warm(cloud, idle_timeout_s=3600)
-        first = (await cloud.call("POST", "runsync", {"input": "who"}))["output"]
-        os.kill(zygote._popen.pid, signal.SIGKILL)
-        await cloud.until(lambda: not Path(f"/proc/{first['pid']}").exists())
-        second = (await cloud.call("POST", "runsync", {"input": "who"}))["output"]
-        assert second["parent"] != zygote._popen.pid
-        assert second["random"] != first["random"]
 
     real(HANDLER, test)
 
