@@ -8,6 +8,7 @@ from infra.spec.errors import PilotlightError
 from infra.spec.findings import Finding, ResourceView, Severity
 from policies.rules import RULES, STACK_RULES, Context, Level, NoPlan, RuleSettings, Subject
 from policies.rules.plannable import no_plan
+from policies.rules.reading import NotKnownYet, at_up
 from policies.settings import Exempt, Settings
 
 EXPIRED = "exception-expired"
@@ -32,6 +33,8 @@ def on_subject(subject: Subject, settings: Settings, context: Context) -> list[F
             if not unplanned:
                 found.append(no_plan(error))
             unplanned = True
+        except NotKnownYet:
+            found.append(at_up(rule.id, "", "what the plan is made of"))
         except Exception as error:
             found.append(_broken(rule.id, error))
     return list(_excepted(found, settings.exceptions, subject.view, context.today))
@@ -48,6 +51,8 @@ def on_stack(subjects: Sequence[Subject], settings: Settings, context: Context) 
             found += _leveled(rule.check(subjects, own), own)
         except NoPlan as error:
             found.append(no_plan(error))
+        except NotKnownYet:
+            found.append(at_up(rule.id, "", "what the plans are made of"))
         except Exception as error:
             found.append(_broken(rule.id, error))
     return list(_excepted(found, settings.exceptions, None, context.today))

@@ -30,10 +30,10 @@ class Exempt(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     rule: str
-    resource: str
+    resource: str = pydantic.Field(min_length=1)
     """Name or URN, with * for any part; `*` for rules about the stack."""
-    owner: str
-    reason: str
+    owner: str = pydantic.Field(min_length=1)
+    reason: str = pydantic.Field(min_length=1)
     expires: date
     """The last day on which it holds."""
 
@@ -65,8 +65,10 @@ def load(root: Path | None, stack: str) -> Settings:
     if not isinstance(stacks, dict):
         raise SettingsError(f"{FILE}: stacks is {type(stacks).__name__}", wanted="a mapping of stack names")
     layers = [_checked(data, str(FILE)), _checked(stacks.get(stack) or {}, f"{FILE}, stack {stack}")]
-    for other in stacks.keys() - {stack}:  # a typo must not wait for the day when that stack is deployed
-        _checked(stacks[other] or {}, f"{FILE}, stack {other}")
+    for other in stacks.keys() - {stack}:  # a mistake must not wait for the day when that stack is deployed
+        own = _checked(stacks[other] or {}, f"{FILE}, stack {other}")
+        for rule_id in own:
+            _settings(rule_id, [layers[0], own])
     rules = {id: _settings(id, layers) for id in (*RULES, *STACK_RULES)}
     return Settings(rules, tuple(_exceptions(exceptions)))
 
@@ -108,7 +110,9 @@ def _checked(rules: Any, where: str) -> Mapping[str, Any]:
     for rule_id, settings in rules.items():
         _known(str(rule_id), where)
         if settings is not None and not isinstance(settings, dict):
-            raise SettingsError(f"{where}: rule {rule_id} has {settings!r}", wanted="a mapping of settings")
+            raise SettingsError(
+                f"{where}: rule {rule_id} has {type(settings).__name__}", wanted="a mapping of settings"
+            )
     return rules
 
 
@@ -127,11 +131,33 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _loader())
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except RecursionError:
+        raise SettingsError(
+            f"{path} cannot be read: it is nested too deeply", fix="correct the file"
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", fix="correct the file") from None
     if data is not None and not isinstance(data, dict):
         raise SettingsError(f"{path} is {type(data).__name__}", wanted="a mapping of rule ids to settings")
     return data or {}
+
+
+def _loader() -> type:
+    """Safe values only, and no key twice: the second would silently take the place of the first."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[Any] = set()
+            for key, _ in node.value:
+                if key.value in seen:
+                    raise yaml.YAMLError(f"{key.value} is there twice (line {key.start_mark.line + 1})")
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    return Loader

@@ -2,10 +2,14 @@
 
 import pydantic
 
-from infra.spec.findings import Finding, Severity
+from infra.spec.findings import Finding
+from policies.rules.reading import at_up
 from policies.rules.rule import ENDPOINTS, Rule, RuleSettings
 from policies.rules.subject import Subject
 from policies.rules.wording import seconds
+
+_PHASES = {"image_bytes": ("image",), "weights_bytes": ("weights", "load")}
+"""What of a cold start depends on which size."""
 
 
 class Settings(RuleSettings):
@@ -23,6 +27,10 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
         return []
     plan, limit = subject.plan, min(limits)
     worst = plan.cold_start_worst
+    lost = {name for size, names in _PHASES.items() if subject.open(size) for name in names}
+    certain = max((phase.p95 for phase in worst.phases if phase.name not in lost), default=0.0)
+    if lost and certain <= limit:
+        return [at_up(RULE.id, "intent", "the cold start")]
     if worst.p95 > limit:
         longest = max(worst.phases, key=lambda phase: phase.p95)
         lucky = ""
@@ -38,12 +46,6 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
         path = "intent.slo" if limit == own else "intent"
         data = {"p95_s": worst.p95, "limit": limit}
         return [Finding(RULE.id, path, message, fix, data=data)]
-    if subject.open("image_bytes", "weights_bytes", "gpu", "cloud"):
-        return [
-            Finding(
-                RULE.id, "intent", "the cold start is known, and judged, at `up`", severity=Severity.DEFERRED
-            )
-        ]
     return []
 
 

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pydantic
 
-from infra.spec.findings import Finding, Severity
+from infra.spec.findings import Finding
+from policies.rules.reading import at_up
 from policies.rules.rule import ENDPOINTS, Rule, RuleSettings
 from policies.rules.subject import Subject
 from policies.rules.wording import usd
@@ -25,6 +26,8 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
         return []
     plan, limit = subject.plan, min(limits)
     cost = plan.cost.pessimistic
+    if cost > limit and subject.open("traffic"):
+        return [at_up(RULE.id, "intent.traffic", "the traffic")]
     if cost > limit:
         what = (
             "at the high end of its traffic" if plan.cost.high is not None else "with all workers all month"
@@ -34,10 +37,6 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
         data = {"usd_per_month": str(cost), "limit": str(limit)}
         return [
             Finding(RULE.id, path, f"costs {usd(cost)} a month {what}, over {usd(limit)}", fix, data=data)
-        ]
-    if subject.open("gpu", "workers", "traffic", "cloud"):
-        return [
-            Finding(RULE.id, "intent", "the cost is known, and judged, at `up`", severity=Severity.DEFERRED)
         ]
     return []
 

@@ -1,6 +1,7 @@
 """`idle-window`: a worker is kept idle at least as long as another one takes to start, or it is let go just to be missed."""
 
 from infra.spec.findings import Finding
+from policies.rules.reading import at_up
 from policies.rules.rule import ENDPOINTS, Level, Rule, RuleSettings
 from policies.rules.subject import Subject
 from policies.rules.wording import seconds
@@ -17,6 +18,8 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
     start = plan.cold_start.p50
     if plan.workers.max <= plan.workers.min or plan.idle_timeout_s >= start:
         return []
+    if subject.open("image_bytes", "weights_bytes"):
+        return [at_up(RULE.id, "intent", "the cold start")]
     message = f"a worker is let go after {seconds(plan.idle_timeout_s)} idle, and another takes {seconds(start)} to start"
     fix = (
         f"raise idle_timeout_s to {int(start) + 1} or more, or make starts faster (fast_boot, smaller image)"

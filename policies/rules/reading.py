@@ -6,11 +6,9 @@ from typing import Any
 
 from infra.spec.findings import UNKNOWN, Finding, Severity
 from policies.rules.rule import MODAL_APP, RUNPOD_ENDPOINT, RUNPOD_POD
-from policies.rules.subject import Subject
+from policies.rules.subject import NotKnownYet, Subject
 
-
-class NotKnownYet(Exception):
-    """A preview cannot know it."""
+__all__ = ["NotKnownYet", "Part", "at_up", "gpu_classes", "known", "parts", "settled", "workers"]
 
 
 def known(value: Any) -> Any:

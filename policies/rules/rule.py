@@ -30,7 +30,9 @@ class Level(Enum):
 class RuleSettings(pydantic.BaseModel):
     """The base of each rule's settings. A rule whose settings are at their defaults may have nothing to say."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     severity: Level = Level.ERROR
 

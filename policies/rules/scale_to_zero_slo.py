@@ -21,9 +21,9 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
     plan = subject.plan
     best = plan.cold_start.p50
     if plan.workers.min > 0 or best <= limit:
-        return (
-            [at_up(RULE.id, "intent.workers", "the cold start")] if subject.open("workers", "cloud") else []
-        )
+        return []
+    if subject.open("image_bytes", "weights_bytes"):
+        return [at_up(RULE.id, "intent", "the cold start")]
     message = (
         f"scales to zero, and even a good cold start of {seconds(best)} is over the SLO of {seconds(limit)}"
     )

@@ -55,9 +55,7 @@ def cost_of(subject: Subject) -> Decimal:
         from policies.rules.hourly import ceiling_of  # prices load only where there is a limit
 
         return ceiling_of(subject)
-    if subject.open("gpu", "workers", "traffic", "cloud"):
-        raise NotKnownYet
-    return subject.plan.cost.pessimistic
+    return subject.plan.cost.pessimistic  # where a preview cannot know the traffic, all workers all month
 
 
 def _no_cost(subject: Subject, error: PilotlightError) -> Finding:

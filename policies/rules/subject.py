@@ -27,6 +27,10 @@ class NoPlan(Exception):
         self.error = error
 
 
+class NotKnownYet(Exception):
+    """A preview cannot know it. `judge` reports that the rule is proved at `up`."""
+
+
 @dataclass
 class Context:
     """What rules are judged with. `root`: the project, for traces; `today`: for what grows old."""
@@ -92,10 +96,12 @@ class Subject:
 
     @cached_property
     def plan(self) -> "EndpointPlan":
-        """Only of an endpoint, and only where the resource is what its intent says. Raises `NoPlan`."""
+        """Only of an endpoint, and only where the resource is what its intent says. Raises `NoPlan`, `NotKnownYet`."""
         from infra.planning.evaluate import evaluate
         from policies.rules.claims import disagreement
 
+        if self.open("cloud", "gpu", "gpu_count", "workers"):
+            raise NotKnownYet
         try:
             said = disagreement(self, self.request)
             if said is not None:

@@ -41,6 +41,8 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
         return [
             Finding(RULE.id, "intent.traffic", message, "declare traffic: a trace, gap quantiles or a rate")
         ]
+    if subject.open("image_bytes", "weights_bytes"):
+        return [at_up(RULE.id, "intent", "the cold start, and with it the waiting time,")]
     findings = []
     for quantile, limit in limits.items():
         worst, expected = getattr(plan.waits_worst, quantile), getattr(plan.waits, quantile)
