@@ -131,7 +131,13 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _loader())
+        text, loader = path.read_text(encoding="utf-8"), _loader()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader)):
+            raise SettingsError(
+                f"{path} has an alias (*…), which can stand for more than any machine holds",
+                wanted="each value written out",
+            )
+        data = yaml.load(text, loader)
     except FileNotFoundError:
         return {}
     except RecursionError:
