@@ -159,8 +159,8 @@ def _loader() -> type:
 
     class Loader(base):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen: set[Any] = set()
-            for key, _ in node.value:
+            seen: set[str] = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
                 if key.value in seen:
                     raise yaml.YAMLError(f"{key.value} is there twice (line {key.start_mark.line + 1})")
                 seen.add(key.value)
