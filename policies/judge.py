@@ -6,7 +6,7 @@ from datetime import date
 
 from infra.spec.errors import PilotlightError
 from infra.spec.findings import Finding, ResourceView, Severity
-from policies.rules import RULES, STACK_RULES, Context, Level, NoPlan, RuleSettings, Subject
+from policies.rules import RULES, STACK_RULES, Context, Level, NoPlan, Rule, RuleSettings, Subject
 from policies.rules.plannable import no_plan
 from policies.rules.reading import NotKnownYet, at_up
 from policies.settings import Exempt, Settings
@@ -23,10 +23,8 @@ def on_subject(subject: Subject, settings: Settings, context: Context) -> list[F
     """As `judge`, of a subject that keeps its plan. A rule that breaks has proved nothing: that is an error, too."""
     found: list[Finding] = []
     unplanned = False
-    for rule in RULES.values():
+    for rule in applying(subject, settings):
         own = settings.rules[rule.id]
-        if subject.type not in rule.types or own.severity is Level.OFF:
-            continue
         try:
             found += _leveled(rule.check(subject, own), own)
         except NoPlan as error:
@@ -38,6 +36,15 @@ def on_subject(subject: Subject, settings: Settings, context: Context) -> list[F
         except Exception as error:
             found.append(_broken(rule.id, error))
     return list(_excepted(found, settings.exceptions, subject.view, context.today))
+
+
+def applying(subject: Subject, settings: Settings) -> list[Rule]:
+    """The rules that the resource is judged by."""
+    return [
+        rule
+        for rule in RULES.values()
+        if subject.type in rule.types and settings.rules[rule.id].severity is not Level.OFF
+    ]
 
 
 def on_stack(subjects: Sequence[Subject], settings: Settings, context: Context) -> list[Finding]:

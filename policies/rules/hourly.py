@@ -72,18 +72,17 @@ def _runpod_hour(inputs: Mapping[str, Any], catalog: Catalog) -> Decimal:
 def _pod(inputs: Mapping[str, Any], catalog: Catalog) -> Workers:
     """One machine, as long as it is wanted to run."""
     book = catalog.prices()
-    runs = 0 if known(inputs.get("desiredState")) == "STOPPED" else 1
+    if known(inputs.get("desiredState")) == "STOPPED":
+        return Workers("desiredState", 0, Decimal(0))
     kind = "pod_community" if known(inputs.get("cloud")) == "COMMUNITY" else "pod_secure"
     gpu = settled(inputs.get("gpu"))
     if not gpu:
         cpu = settled(inputs.get("cpu")) or {}
-        return Workers("cpu", runs, book.usd_per_vcpu_hour("runpod", kind) * int(cpu.get("vcpuCount", 2)))
+        return Workers("cpu", 1, book.usd_per_vcpu_hour("runpod", kind) * int(cpu.get("vcpuCount", 2)))
     found = catalog.gpu_of_runpod_type(str(gpu.get("id")))
     if found is None:
         raise PriceMissing(f"GPU type {gpu.get('id')!r} is not in the catalog", fix="name one that it has")
-    return Workers(
-        "gpu", runs, book.usd_per_gpu_hour("runpod", found.name, kind) * int(gpu.get("count") or 1)
-    )
+    return Workers("gpu", 1, book.usd_per_gpu_hour("runpod", found.name, kind) * int(gpu.get("count") or 1))
 
 
 def _app(inputs: Mapping[str, Any], catalog: Catalog) -> Iterator[Workers]:

@@ -61,7 +61,7 @@ def test_nothing_said_means_the_defaults(tmp_path: Path, text: str) -> None:
         ("stacks: [prod]", "list"),
         ("stacks: {prod: 3}", "int"),
         ("stacks: {other: {image-digst: {}}}", "other"),
-        ("exceptions: {}", "dict"),
+        ("exceptions: {a: 1}", "dict"),
         ("exceptions: [3]", "exceptions[0]"),
         ("exceptions: [{rule: image-digest, resource: a, owner: a, reason: b}]", "expires"),
         ("exceptions: [{rule: image-digest, resource: a, owner: a, reason: b, expires: never}]", "expires"),
