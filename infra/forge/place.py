@@ -21,7 +21,7 @@ _TOKENS = {
     Kind.GITEA: (TOKEN_VARIABLE, "GITEA_TOKEN", "FORGEJO_TOKEN", "GITHUB_TOKEN"),
 }
 _API_URLS = {Kind.GITHUB: "https://api.github.com", Kind.GITLAB: "https://gitlab.com/api/v4"}
-_REPO = re.compile(r"[\w.-]+(/[\w.-]+)+")
+_REPO = re.compile(r"\w[\w.-]*(/\w[\w.-]*)+")
 _PULL_REF = re.compile(r"refs/pull/(\d+)/(?:merge|head)")
 
 
