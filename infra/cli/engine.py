@@ -14,13 +14,13 @@ class EngineError(PilotlightError):
 
 def run(root: Path, *arguments: str) -> int:
     """Run `pulumi` in the project with this terminal, and return its exit code."""
-    return subprocess.run([_executable(root), *arguments], cwd=root, check=False).returncode
+    return subprocess.run([executable(root), *arguments], cwd=root, check=False).returncode
 
 
 def outputs(root: Path, stack: str) -> dict[str, Any]:
     """The outputs of `stack`; secrets stay masked."""
     done = subprocess.run(
-        [_executable(root), "stack", "output", "--json", "--stack", stack],
+        [executable(root), "stack", "output", "--json", "--stack", stack],
         cwd=root,
         check=False,
         capture_output=True,
@@ -38,7 +38,7 @@ def outputs(root: Path, stack: str) -> dict[str, Any]:
 def export(root: Path, stack: str, *arguments: str) -> dict[str, Any]:
     """The state of `stack`; secrets stay encrypted."""
     done = subprocess.run(
-        [_executable(root), "stack", "export", "--stack", stack, *arguments],
+        [executable(root), "stack", "export", "--stack", stack, *arguments],
         cwd=root,
         check=False,
         capture_output=True,
@@ -55,7 +55,8 @@ def export(root: Path, stack: str, *arguments: str) -> dict[str, Any]:
     return parsed
 
 
-def _executable(root: Path) -> str:
+def executable(root: Path) -> str:
+    """The CLI of this checkout. Raises `EngineError` where set-up has not made it."""
     shim = root / ".venv/bin/pulumi"
     if not shim.exists():
         raise EngineError(

@@ -90,6 +90,11 @@ def run(root: Path, stack: str) -> Program:
     )
 
 
+def project(root: Path) -> dict[str, Any]:
+    """The project's file. Raises `ProgramError` for one that cannot be read."""
+    return _yaml(root / "Pulumi.yaml")
+
+
 def settings_file(root: Path, project: Mapping[str, Any], stack: str) -> Path:
     """The stack's settings. Raises `ProgramError`, naming the stacks there are."""
     directory = root / str(project.get("stackConfigDir") or ".")

@@ -2,29 +2,42 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
 
 from infra.planning import Point
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _PAD = 720, 360, 70, 44, 16
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --soft: #8a97a5; --line: #d5dce3; --good: #0b7a75; --bad: #c8553d; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #8b98a5; --line: #33404d; --good: #4fd1c5; --bad: #f08a70; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
 svg { width: 100%; height: auto; } text { fill: var(--soft); font-size: 12px; } .name { fill: var(--ink); font-weight: 600; }
 .grid { stroke: var(--line); } .frontier { fill: none; stroke: var(--good); stroke-width: 1.5; } .slo { stroke: var(--bad); stroke-dasharray: 4 4; }
 .good { fill: var(--good); } .bad { fill: var(--bad); opacity: .55; } .chosen { fill: none; stroke: var(--ink); stroke-width: 2; }
+.move { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 2 3; } .before { fill: var(--soft); } .after { fill: var(--ink); }
 """
 
 
 @dataclass(frozen=True)
+class Mark:
+    """One side of a change; `label` is "before" or "after"."""
+
+    label: str
+    usd_per_month: Decimal
+    wait_p95_s: float
+
+
+@dataclass(frozen=True)
 class Plot:
-    """One endpoint's candidates; `slo_s` is the longest p95 of the wait that it promises."""
+    """One endpoint's candidates; `slo_s` is the longest p95 of the wait that it promises; `marks`, from before to after."""
 
     name: str
     points: Sequence[Point]
     slo_s: float | None = None
+    marks: Sequence[Mark] = ()
 
 
 def page(title: str, plots: Sequence[Plot]) -> str:
@@ -35,7 +48,7 @@ def page(title: str, plots: Sequence[Plot]) -> str:
         or "<p>No endpoint has traffic, so there is nothing to plot.</p>"
     )
     return (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{said}</title>\n<style>{_STYLE}</style>\n'
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{said}</title>\n<style>{STYLE}</style>\n'
         f"<h1>{said}</h1>\n{body}\n</html>\n"
     )
 
@@ -49,11 +62,12 @@ def _section(plot: Plot) -> str:
 
 def svg(plot: Plot) -> str:
     """One plot; both axes are logarithmic from the first step above zero."""
-    if not plot.points:
+    shown: list[Point | Mark] = [*plot.points, *plot.marks]
+    if not shown:
         return "<p>No candidate could be played.</p>"
-    across = _Axis([float(point.usd_per_month) for point in plot.points], _LEFT, _WIDTH - _PAD)
+    across = _Axis([float(point.usd_per_month) for point in shown], _LEFT, _WIDTH - _PAD)
     up = _Axis(
-        [*(point.wait_p95_s for point in plot.points), *([plot.slo_s] if plot.slo_s else [])],
+        [*(point.wait_p95_s for point in shown), *([plot.slo_s] if plot.slo_s else [])],
         _HEIGHT - _BOTTOM,
         _PAD,
     )
@@ -86,7 +100,20 @@ def svg(plot: Plot) -> str:
             parts.append(
                 f'<text class="name" x="{x + 12:.1f}" y="{y - 8:.1f}">{html.escape(point.candidate)}</text>'
             )
-    return "\n".join([*parts, "</svg>"])
+    return "\n".join([*parts, *_marks(plot.marks, across, up), "</svg>"])
+
+
+def _marks(marks: Sequence[Mark], across: "_Axis", up: "_Axis") -> Iterator[str]:
+    at = [(across.at(float(mark.usd_per_month)), up.at(mark.wait_p95_s)) for mark in marks]
+    for (x, y), (to_x, to_y) in pairwise(at):
+        yield f'<line class="move" x1="{x:.1f}" y1="{y:.1f}" x2="{to_x:.1f}" y2="{to_y:.1f}"/>'
+    for mark, (x, y) in zip(marks, at, strict=True):
+        said = html.escape(f"{mark.label}: ${mark.usd_per_month:,} a month, p95 {mark.wait_p95_s:g} s")
+        diamond = f"{x:.1f},{y - 7:.1f} {x + 7:.1f},{y:.1f} {x:.1f},{y + 7:.1f} {x - 7:.1f},{y:.1f}"
+        kind = "after" if mark.label == "after" else "before"
+        yield f'<polygon class="{kind}" points="{diamond}"><title>{said}</title></polygon>'
+        below = 20 if kind == "after" else -12
+        yield f'<text class="name" x="{x:.1f}" y="{y + below:.1f}" text-anchor="middle">{html.escape(mark.label)}</text>'
 
 
 class _Axis:
