@@ -156,8 +156,12 @@ class Catalog:
 
     @property
     def observed_cold_starts(self) -> list[dict[str, Any]]:
-        """Whole cold starts as others saw them: {cloud, what, range_s, source}."""
-        return list(self._cold_start_file["observed"])
+        """Whole cold starts as others saw them: {cloud, what, range_s, source, date}."""
+        sources = self._cold_start_file["sources"]
+        return [
+            {**row, "source": sources[row["source"]]["name"], "date": str(sources[row["source"]]["date"])}
+            for row in self._cold_start_file["observed"]
+        ]
 
     @cached_property
     def scaler_defaults(self) -> dict[str, dict[str, Any]]:

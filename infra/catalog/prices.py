@@ -57,6 +57,10 @@ class PriceBook:
     def usd_per_gpu_hour(self, cloud: str, gpu: str, kind: str = "serverless") -> Decimal:
         return self.gpu(cloud, gpu, kind).usd
 
+    def kinds(self) -> list[tuple[str, str]]:
+        """(cloud, kind) of every table of GPU prices."""
+        return [(cloud, kind) for cloud, kinds in self._data["gpu"].items() for kind in kinds]
+
     def gpus(self, cloud: str, kind: str = "serverless") -> list[str]:
         """The classes that the book prices for this cloud."""
         table = self._data["gpu"].get(cloud, {}).get(kind, {})

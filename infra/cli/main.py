@@ -14,6 +14,9 @@ COMMANDS = {
     "call": "send a request to an endpoint of a stack",
     "dev": "edit and run: each save of a handler is called at once",
     "plan": "predict what a stack costs and how it answers, and what would be cheaper",
+    "catalog": "the dated facts behind plans and rules: show, and check against the clouds",
+    "comment": "post previews on a pull request; compare a merge with what was reviewed",
+    "preview": "what a change does, costs and breaks, as one report per stack",
     "cloud": "the local cloud: up, down, status, logs, env, reset",
 }
 

@@ -170,5 +170,5 @@ def submit(checkout: Checkout, token: str, endpoint: str, text: str) -> tuple[in
 
 def test_an_unknown_endpoint_has_no_logs(running: Checkout, endpoint: dict[str, Any]) -> None:
     said = running.pilotlight("logs", "--endpoint", "../../etc", code=1).stderr
-    assert "no endpoint '../../etc'" in said
+    assert "no endpoint or pod '../../etc'" in said
     assert "echo" in said
