@@ -17,6 +17,7 @@ COMMANDS = {
     "catalog": "the dated facts behind plans and rules: show, and check against the clouds",
     "comment": "post previews on a pull request; compare a merge with what was reviewed",
     "preview": "what a change does, costs and breaks, as one report per stack",
+    "check": "judge a stack by its rules, offline: text, JSON, SARIF, JUnit",
     "cloud": "the local cloud: up, down, status, logs, env, reset",
 }
 

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from google.protobuf import json_format, struct_pb2
 
-from infra.kit.wire import Tree, decode, plain
+from infra.kit.wire import Path as Place
+from infra.kit.wire import Tree, decode, plain, secret_paths
 from infra.spec.errors import PilotlightError
 from infra.spec.nearest import nearest
 
@@ -47,6 +48,8 @@ class Declaration:
     custom: bool
     inputs: Tree
     source: tuple[str, int] | None
+    secrets: frozenset[Place] = frozenset()
+    """Places of secret values in the inputs."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,17 @@ def _explained(recorded: Mapping[str, Any]) -> ProgramError:
 
 
 def _declaration(raw: Mapping[str, Any]) -> Declaration:
-    inputs = plain(decode(json_format.ParseDict(raw["inputs"], struct_pb2.Struct())))
+    tree = decode(json_format.ParseDict(raw["inputs"], struct_pb2.Struct()))
     source = tuple(raw["source"]) if raw["source"] else None
     return Declaration(
-        raw["urn"], raw["type"], raw["name"], raw["parent"], bool(raw["custom"]), inputs, source
+        raw["urn"],
+        raw["type"],
+        raw["name"],
+        raw["parent"],
+        bool(raw["custom"]),
+        plain(tree),
+        source,
+        frozenset(secret_paths(tree)),
     )
 
 
