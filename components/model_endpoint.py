@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pulumi
 
+from components import stack_budget
 from components._base import explained, given, token, understood, with_overrides
 from components.image_registry import ImageRegistry
 from components.model_image import ModelImage
@@ -16,6 +17,7 @@ from components.on_runpod import deploy_on_runpod
 from components.placement import placed
 from components.plans import endpoint_plan
 from components.staged_weights import StagedWeights
+from infra.catalog import PriceMissing, UnknownGpu
 from infra.spec.declarations import (
     Auth,
     Budget,
@@ -23,8 +25,11 @@ from infra.spec.declarations import (
     CpuSpec,
     EndpointKind,
     EndpointSpec,
+    LlmSpec,
+    Questions,
     Scaler,
     SecretRef,
+    Sizes,
     Slo,
     SpecError,
     Traffic,
@@ -71,6 +76,9 @@ class ModelEndpoint(pulumi.ComponentResource):
         traffic: Traffic | None = None,
         slo: Slo | None = None,
         budget: Budget | None = None,
+        llm: LlmSpec | None = None,
+        sizes: Sizes | None = None,
+        questions: Questions | None = None,
         tags: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -96,12 +104,22 @@ class ModelEndpoint(pulumi.ComponentResource):
             traffic=traffic,
             slo=slo,
             budget=budget,
+            llm=llm,
+            sizes=sizes,
+            questions=questions,
             tags=None if tags is None else dict(tags),
         )
         with explained():
             self.spec = _declared(name, values)
-            deployed = _DEPLOY[self.spec.cloud](self, name, self.spec, image, weights, dict(env or {}))
-            self.plan = endpoint_plan(name, self.spec)
+            deploy = _DEPLOY[self.spec.cloud]
+            try:
+                self.plan = endpoint_plan(name, self.spec)
+            except (UnknownGpu, PriceMissing):
+                # most likely the cloud has no such card, which is told at its property, with all else that is wrong
+                deploy(self, name, self.spec, image, weights, dict(env or {}))
+                raise
+            stack_budget.count(name, self.plan)
+            deployed = deploy(self, name, self.spec, image, weights, dict(env or {}))
         self.name = name
         self.weights = weights
         self.image, self.url = deployed.image, deployed.url

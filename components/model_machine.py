@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from components import stack_budget
 from components._base import explained, given, token, understood, with_overrides
 from components.image_registry import ImageRegistry
 from components.model_secret import ModelSecret
@@ -90,6 +91,7 @@ class ModelMachine(pulumi.ComponentResource):
             self.spec = parse(RentedMachineSpec, with_overrides("machines", name, values), subject=subject)
             arguments = _mapped(self.spec, subject)
             self.plan = _plan(self.spec)
+            stack_budget.count(name, self.plan)
         from infra.runpod.sdk import Pod
 
         pod = Pod(

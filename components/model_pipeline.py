@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+from components import stack_budget
 from components._base import explained, given, token, understood, with_overrides
 from components.modal_machine import environment, image_of, settings
 from components.model_image import ModelImage
@@ -61,6 +62,7 @@ class ModelPipeline(pulumi.ComponentResource):
             self.spec = parse(PipelineSpec, with_overrides("pipelines", name, values), subject=subject)
             functions, chain = _mapped(self.spec, image, subject)
             self.plan = _plan(self.spec)
+            stack_budget.count(name, self.plan)
         order = ",".join(step.called for step in self.spec.steps)
         plain, hidden = environment(self, name, {**(env or {}), "PILOTLIGHT_STEPS": order})
         entry = {

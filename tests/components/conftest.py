@@ -17,5 +17,7 @@ def recorder() -> Iterator[Recorder]:
     recorder = Recorder()
     pulumi.runtime.set_mocks(recorder, project="pilotlight", stack="dev")
     pulumi.runtime.set_all_config({})
+    # the SDK keeps the stack of the program before; with an engine each program has a process of its own
+    pulumi.runtime.get_root_resource().__dict__.pop("_pilotlight_costs", None)
     yield recorder
     loop.close()
