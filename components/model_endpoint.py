@@ -8,6 +8,7 @@ import pulumi
 from components import stack_budget
 from components._base import explained, given, token, understood, with_overrides
 from components.image_registry import ImageRegistry
+from components.modal_mapping import to_modal
 from components.model_image import ModelImage
 from components.model_pipeline import ModelPipeline
 from components.model_secret import ModelSecret
@@ -16,8 +17,9 @@ from components.on_modal import deploy_on_modal
 from components.on_runpod import deploy_on_runpod
 from components.placement import placed
 from components.plans import endpoint_plan
+from components.runpod_mapping import to_runpod
 from components.staged_weights import StagedWeights
-from infra.catalog import PriceMissing, UnknownGpu
+from infra.catalog import PriceMissing, UnknownGpu, load
 from infra.spec.declarations import (
     Auth,
     Budget,
@@ -111,15 +113,14 @@ class ModelEndpoint(pulumi.ComponentResource):
         )
         with explained():
             self.spec = _declared(name, values)
-            deploy = _DEPLOY[self.spec.cloud]
             try:
                 self.plan = endpoint_plan(name, self.spec)
             except (UnknownGpu, PriceMissing):
                 # most likely the cloud has no such card, which is told at its property, with all else that is wrong
-                deploy(self, name, self.spec, image, weights, dict(env or {}))
+                _refuse(name, self.spec)
                 raise
             stack_budget.count(name, self.plan)
-            deployed = deploy(self, name, self.spec, image, weights, dict(env or {}))
+            deployed = _DEPLOY[self.spec.cloud](self, name, self.spec, image, weights, dict(env or {}))
         self.name = name
         self.weights = weights
         self.image, self.url = deployed.image, deployed.url
@@ -152,4 +153,12 @@ def _declared(name: str, values: dict[str, Any]) -> EndpointSpec:
     return spec
 
 
+def _refuse(name: str, spec: EndpointSpec) -> None:
+    """Raises `SpecError` with every reason why the cloud cannot run it, if there is one. Registers nothing."""
+    _, problems = (to_modal if spec.cloud is Cloud.MODAL else to_runpod)(spec, load())
+    if problems:
+        raise SpecError(f"endpoint {name!r} on {_NAMES[spec.cloud]}", problems)
+
+
+_NAMES = {Cloud.RUNPOD: "RunPod", Cloud.MODAL: "Modal"}
 _DEPLOY = {Cloud.RUNPOD: deploy_on_runpod, Cloud.MODAL: deploy_on_modal}

@@ -105,6 +105,12 @@ def test_what_a_cloud_cannot_do_stops_the_program_without_a_traceback(recorder: 
     assert f"{ENDPOINT}::search" not in recorder.seen
 
 
+def test_without_a_price_nothing_is_registered(recorder: Recorder) -> None:
+    with pytest.raises(pulumi.RunError, match="no serverless price for RTX-5090 on runpod"):
+        run(lambda: declare(gpu="RTX-5090").url)
+    assert f"{ENDPOINT}::search" not in recorder.seen
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
