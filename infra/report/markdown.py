@@ -6,7 +6,7 @@ from infra.report.digest import of_all
 from infra.report.fit import Part, fit, size
 from infra.report.marker import NO_HEAD, Marker
 from infra.report.model import ROLL_UP, Change, Report, StackReport, Verdict
-from infra.report.safe import clean, code, fence, markdown
+from infra.report.safe import code, fence, fenced, markdown
 from infra.report.wording import (
     COLUMNS,
     OPS,
@@ -75,7 +75,7 @@ def roll_up(report: Report, limit: int = LIMIT) -> str:
 def body(report: StackReport, limit: int) -> str:
     """Everything below the marker."""
     top = f"### {icon(report.verdict)} {headline(report, markdown)}\n\n"
-    if report.reason:
+    if report.reason and report.reason.rstrip(". ") not in headline(report):
         top += f"> {markdown(report.reason, 1_000)}\n\n"
     counts = f"**Blocked** {len(report.errors)} · **Warnings** {len(report.warnings)} · {checked(report)}\n\n"
     foot = _foot(report)
@@ -106,9 +106,8 @@ def _parts(report: StackReport) -> list[Part]:
 
 def _endpoints(report: StackReport) -> Part:
     order = sorted(report.endpoints, key=lambda one: (one.change == "same", one.name))
-    return _table(
-        "endpoints", COLUMNS, [(code(name), *map(markdown, rest)) for name, *rest in map(row, order)], 0.4
-    )
+    rows = [(code(name), change, markdown(gpu), *numbers) for name, change, gpu, *numbers in map(row, order)]
+    return _table("endpoints", COLUMNS, rows, 0.25)
 
 
 def _policies(report: StackReport) -> Part:
@@ -157,7 +156,7 @@ def _changes(report: StackReport) -> Part:
 
 
 def _fenced(change: Change) -> str:
-    lines = [clean(" ".join(line.split("\n")))[:300] for line in change_lines(change)]
+    lines = [fenced(line)[:300] for line in change_lines(change)]
     if len(lines) > _DIFFS_SHOWN:
         lines = [*lines[:_DIFFS_SHOWN], f"      … and {len(lines) - _DIFFS_SHOWN} more properties"]
     return "".join(f"{line}\n" for line in lines)

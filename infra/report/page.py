@@ -14,6 +14,7 @@ from infra.report.wording import (
     based_on,
     change_lines,
     checked,
+    found,
     headline,
     icon,
     row,
@@ -62,7 +63,7 @@ def _sections(report: StackReport) -> Iterator[str]:
         yield f"<p>{_said(report.reason)}</p>"
     if report.endpoints:
         yield _table(COLUMNS, [tuple(map(_said, row(one))) for one in report.endpoints])
-    yield f"<h3>Policies</h3><p>{len(report.errors)} blocked, {len(report.warnings)} warnings; {checked(report)}</p>"
+    yield f"<h3>Policies</h3><p>{found(report)}; {checked(report)}</p>"
     if report.judgements:
         rows = [
             (

@@ -11,6 +11,7 @@ from infra.report.wording import (
     based_on,
     change_lines,
     checked,
+    found,
     headline,
     icon,
     row,
@@ -35,7 +36,7 @@ def _stack(report: StackReport) -> Iterator[str]:
         yield ""
         yield from _table([COLUMNS, *map(row, report.endpoints)])
     yield ""
-    yield f"policies: {len(report.errors)} blocked, {len(report.warnings)} warnings; {checked(report)}"
+    yield f"policies: {found(report)}; {checked(report)}"
     for one in report.judgements:
         at = f" ({where(one)})" if one.source else ""
         yield f"  {one.level:<9}{one.policy}  {one.resource or 'the stack'}: {one.message}{at}"

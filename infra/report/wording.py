@@ -9,7 +9,7 @@ Name = Callable[[str], str]
 OPS = ("replace", "delete", "create", "update", "import")
 SIGNS = {"create": "+", "delete": "-", "update": "~", "replace": "!", "import": "<"}
 COLUMNS = ("endpoint", "change", "GPU", "idle floor", "expected", "ceiling", "cold start p50 / p95", "SLO")
-_LONG = 1_000
+_LONG = 200
 
 
 def headline(report: StackReport, name: Name = str) -> str:
@@ -37,7 +37,13 @@ def checked(report: StackReport) -> str:
     """How far the rules came, in the issue's spirit: nothing checked is not the same as nothing found."""
     later = report.pairs - report.checked
     said = f"checked {report.checked} of {report.pairs} pairs of rule and resource"
-    return f"{said} ({later} cannot be known before `up`, and are proved there)" if later else said
+    return f"{said} ({later} can be known, and proved, only at `up`)" if later else said
+
+
+def found(report: StackReport) -> str:
+    """How many findings there are."""
+    warnings = len(report.warnings)
+    return f"{len(report.errors)} blocked, {warnings} {'warning' if warnings == 1 else 'warnings'}"
 
 
 def based_on(report: StackReport) -> str:
@@ -190,8 +196,8 @@ def _verdict(report: StackReport, name: Name) -> str:
         policies = len({one.policy for one in report.errors})
         return f"blocked by {policies} {'policy' if policies == 1 else 'policies'}"
     if report.verdict is Verdict.FAILED:
-        said = report.reason.partition("\n")[0]
-        return f"the preview failed: {name(said[:_LONG])}".rstrip(". ")
+        said = f": {name(report.reason)}" if len(report.reason) <= _LONG else ""
+        return f"the preview failed{said}".rstrip(". ")
     return summary(report)
 
 
