@@ -188,10 +188,14 @@ def _rendered(report: "Report", format_: str) -> str:
             from infra.report import text
 
             return text.render(report)
+        case "sarif":
+            from infra.report import results
+
+            return results.as_sarif(report)
         case _:
             from infra.report import results
 
-            return results.render(report, format_)
+            return results.as_junit(report)
 
 
 class _Progress:

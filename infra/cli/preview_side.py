@@ -8,18 +8,18 @@ from typing import Any
 
 from infra.catalog import load
 from infra.cli import program
+from infra.cli.check import judge_all
+from infra.cli.check_views import Given
 from infra.planning import PlanRequest, evaluate, search
 from infra.planning.search import NothingToPlace
 from infra.report.build import Declared, Judged, Planned, Resource
 from infra.report.events import Stream
-from infra.report.model import Book, Judgement, Side
+from infra.report.model import Book, Judgement, Met, Side
 from infra.report.paths import decoded, secret_places
 from infra.spec.errors import PilotlightError
-from infra.spec.findings import UNKNOWN, Finding, ResourceView
-from policies import settings
+from infra.spec.findings import UNKNOWN, ResourceView
 from policies.gate import today
-from policies.judge import on_stack, on_subject
-from policies.rules import RULES, STACK_RULES, Context, Level, Subject
+from policies.settings import SettingsError
 
 
 @dataclass
@@ -101,24 +101,31 @@ def deployed(stream: Stream | None, planner: Planner) -> dict[str, Planned]:
 
 def judged(root: Path, project: str, stack: str, head: Declared) -> Judged:
     """All rules over all resources, with the stack's settings. Settings that are wrong block everything."""
+    given = [
+        Given(ResourceView(one.type, one.urn, one.name, stack, project, one.inputs, one.secrets), one.source)
+        for one in head.resources
+        if one.custom
+    ]
     try:
-        chosen = settings.load(root, stack)
-    except settings.SettingsError as error:
+        verdict = judge_all(root, project, stack, given, today())
+    except SettingsError as error:
         return Judged((Judgement("settings", "error", error.what, error.fix),))
-    context = Context(today(), root)
-    judgements, subjects, pairs = [], [], 0
-    on = [rule for rule in RULES.values() if chosen.rules[rule.id].severity is not Level.OFF]
-    for one in head.resources:
-        view = ResourceView(one.type, one.urn, one.name, stack, project, one.inputs, one.secrets)
-        subject = Subject(view, context)
-        subjects.append(subject)
-        if not one.custom:
-            continue
-        pairs += sum(1 for rule in on if one.type in rule.types)
-        judgements += [_judgement(finding, one) for finding in on_subject(subject, chosen, context)]
-    pairs += sum(1 for id in STACK_RULES if chosen.rules[id].severity is not Level.OFF)
-    judgements += [_judgement(finding, None) for finding in on_stack(subjects, chosen, context)]
-    return Judged(tuple(judgements), pairs)
+    judgements = tuple(
+        Judgement(
+            policy=finding.rule,
+            level=finding.severity.value,
+            message=finding.message,
+            fix=finding.fix,
+            path=finding.path,
+            resource=one.name,
+            type=one.type,
+            urn=one.urn,
+            source=one.source,
+        )
+        for one, finding in verdict.findings()
+    )
+    met = tuple(Met(one.urn, one.type, one.name, one.rules, one.source) for one in verdict.judged)
+    return Judged(judgements, met, verdict.rules)
 
 
 def book() -> Book:
@@ -140,19 +147,3 @@ def _planned(
             },
         }
     return Planned(intent, planner.side(intent), source)
-
-
-def _judgement(finding: Finding, resource: Resource | None) -> Judgement:
-    if resource is None:
-        return Judgement(finding.rule, finding.severity.value, finding.message, finding.fix, finding.path)
-    return Judgement(
-        policy=finding.rule,
-        level=finding.severity.value,
-        message=finding.message,
-        fix=finding.fix,
-        path=finding.path,
-        resource=resource.name,
-        type=resource.type,
-        urn=resource.urn,
-        source=resource.source,
-    )

@@ -16,6 +16,7 @@ from infra.report.model import (
     Diff,
     Endpoint,
     Judgement,
+    Met,
     Money,
     Side,
     StackReport,
@@ -66,10 +67,16 @@ class Declared:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the rules said of head. `pairs`: how many times a rule and a resource met."""
+    """What the rules said of head, and which of them met which resource. `rules`: their descriptions by id."""
 
     judgements: Sequence[Judgement] = ()
-    pairs: int = 0
+    met: Sequence[Met] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> int:
+        """How many times a rule and a resource met."""
+        return sum(len(one.rules) for one in self.met)
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ def stack_report(facts: Facts) -> StackReport:
             if facts.base and compared
             else ()
         )
-    deferred = sum(1 for one in judgements if one.level == "deferred")
+    deferred = len({(one.urn, one.policy) for one in judgements if one.level == "deferred"})
     after_plans = {name: _digestible(one.side) for name, one in facts.head.endpoints.items()}
     return StackReport(
         project=facts.project,
@@ -127,6 +134,8 @@ def stack_report(facts: Facts) -> StackReport:
         judgements=judgements,
         checked=max(0, facts.judged.pairs - deferred),
         pairs=facts.judged.pairs,
+        met=tuple(facts.judged.met),
+        rules=facts.judged.rules,
         changes=changes,
         compared=compared,
         unchanged=0 if stream is None else stream.counts.get("same", 0),
@@ -136,7 +145,7 @@ def stack_report(facts: Facts) -> StackReport:
         notes=tuple(_notes(facts, source)),
         book=facts.book,
         digest=of_changes(
-            verdict,
+            f"{verdict.value} {reason}",
             changes,
             {one.urn: one.inputs for one in facts.head.resources},
             {} if stream is None else stream.contents,

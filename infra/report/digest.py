@@ -5,12 +5,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from infra.report.model import Change, Judgement, Report, Verdict
+from infra.report.model import Change, Judgement, Report
 from infra.spec.findings import UNKNOWN
 
 
 def of_changes(
-    verdict: Verdict,
+    verdict: str,
     changes: Iterable[Change],
     declared: Mapping[str, Mapping[str, Any]],
     contents: Mapping[str, list[str]],
@@ -24,7 +24,7 @@ def of_changes(
     """
     changes = sorted(changes, key=lambda one: one.urn)
     whole = {
-        "verdict": verdict.value,
+        "verdict": verdict,
         "changes": [
             [one.op, one.urn, sorted((diff.path, diff.kind, diff.after) for diff in one.diffs)]
             for one in changes

@@ -97,6 +97,17 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Met:
+    """One resource (or the stack, with "" for all of it) and the ids of the rules that it was judged by."""
+
+    urn: str
+    type: str
+    name: str
+    rules: tuple[str, ...]
+    source: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
 class Side:
     """An endpoint as one side declares it; `why` says why there is no plan."""
 
@@ -156,6 +167,9 @@ class StackReport:
     checked: int = 0
     pairs: int = 0
     """How many times a rule and a resource met, and how many of these were proved."""
+    met: tuple[Met, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """Description of each rule, by id."""
     changes: tuple[Change, ...] = ()
     compared: bool = True
     """Whether there was anything to compare with: a state, or a base."""

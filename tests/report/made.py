@@ -9,7 +9,7 @@ from typing import Any
 from infra.planning.plan import ColdStart, Cost, EndpointPlan, Phase, Spread
 from infra.report.build import Declared, Facts, Judged, Planned, Resource, stack_report
 from infra.report.events import read
-from infra.report.model import Book, Judgement, Side, StackReport
+from infra.report.model import Book, Judgement, Met, Side, StackReport
 from infra.spec.expectations import Slo
 from infra.spec.scaling import Workers
 
@@ -79,6 +79,15 @@ def finding(name: str, level: str = "error", policy: str = "cold-start-slo", **a
     )
 
 
+def judged(pairs: int, *findings: Judgement) -> Judged:
+    """`pairs` rules met one resource."""
+    rules = ("cold-start-slo", "image-digest", "vram-fit", *(f"rule-{index}" for index in range(3, pairs)))[
+        :pairs
+    ]
+    met = Met(urn("chat-0"), TYPE, "chat-0", rules, ("stacks/__main__.py", 12))
+    return Judged(findings, (met,) if pairs else (), {"cold-start-slo": "Starts hold the SLO."})
+
+
 def event(sequence: int, **body: Any) -> str:
     return json.dumps({"sequence": sequence, "timestamp": 1795500865, **body}, separators=(",", ":"))
 
@@ -144,13 +153,11 @@ def facts(count: int = 1, **changed: Any) -> Facts:
         stack="prod",
         head=head,
         base=Declared([], {name: planned(name) for name in names}),
-        judged=Judged(
-            [
-                finding(names[0]),
-                finding(names[0], "warning", "image-digest"),
-                finding(names[0], "deferred", "vram-fit"),
-            ],
+        judged=judged(
             34,
+            finding(names[0]),
+            finding(names[0], "warning", "image-digest"),
+            finding(names[0], "deferred", "vram-fit"),
         ),
         stream=read(lines(count)),
         book=Book("market-2026-11", "2026-11-24", 3),

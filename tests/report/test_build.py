@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from infra.report.build import Declared, Judged, declared_changes, stack_report
+from infra.report.build import Declared, declared_changes, stack_report
 from infra.report.events import read
 from infra.report.model import Basis, Diagnostic, Verdict
 from infra.report.wording import headline
-from tests.report.made import event, facts, finding, lines, planned, report, resource, step, urn
+from tests.report.made import event, facts, finding, judged, lines, planned, report, resource, step, urn
 
-CLEAN = Judged((), 34)
+CLEAN = judged(34)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ CLEAN = Judged((), 34)
         ({"stream": read(lines(3, end=None))}, Verdict.FAILED, "broke off"),
         ({"judged": CLEAN, "head": Declared(why="the program fails: 1 / 0")}, Verdict.FAILED, "1 / 0"),
         ({"judged": CLEAN, "stream": None, "no_engine": "no backend"}, Verdict.OK, "no backend"),
-        ({"judged": Judged((finding("a", "warning"),), 1)}, Verdict.OK, ""),
+        ({"judged": judged(1, finding("a", "warning"))}, Verdict.OK, ""),
     ],
 )
 def test_the_verdict(about: dict[str, Any], verdict: Verdict, reason: str) -> None:
@@ -111,7 +111,7 @@ REFUSED = "pilotlight-runpod:index:Endpoint resource 'chat-0' has a problem: ask
 def test_what_only_a_providers_gate_refused_blocks_and_is_told_once() -> None:
     said = event(8, diagnosticEvent={"urn": urn("chat-0"), "severity": "error", "message": REFUSED})
     stream = read([said, *lines(1, end="failed")])
-    made = report(judged=Judged((finding("chat-0", "deferred", "worker-quota"),), 3), stream=stream)
+    made = report(judged=judged(3, finding("chat-0", "deferred", "worker-quota")), stream=stream)
     assert made.verdict is Verdict.BLOCKED
     [one] = made.judgements
     assert (one.policy, one.level, one.message, one.fix) == (

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from infra.report import markdown
-from infra.report.build import Declared, Judged
+from infra.report.build import Declared
 from infra.report.events import read
 from infra.report.marker import Marker
 from infra.report.model import ROLL_UP, Diagnostic, Report, StackReport, Verdict
 from tests.report import golden
-from tests.report.made import HEAD, finding, lines, planned, report, resource
+from tests.report.made import HEAD, finding, judged, lines, planned, report, resource
 
 EVIL = "x|y`</details>```\n| @everyone <b> \u202e"
 
@@ -60,7 +60,7 @@ def test_a_failure_is_a_comment_too() -> None:
 
 
 def test_nothing_to_do_is_said() -> None:
-    text = markdown.stack(report(judged=Judged((), 3), stream=read(lines(0))))
+    text = markdown.stack(report(judged=judged(3), stream=read(lines(0))))
     whole(text)
     assert "### ✅ prod: no changes. " in text
 
@@ -70,7 +70,7 @@ def test_it_is_whole_at_any_size(count: int) -> None:
     findings = tuple(finding(f"chat-{index}", message="x" * 300) for index in range(count))
     made = report(
         count,
-        judged=Judged(findings, count * 20),
+        judged=judged(count * 20, *findings),
         said=tuple(Diagnostic("error", "e" * 900) for _ in range(count)),
     )
     text = markdown.stack(made)
@@ -100,7 +100,7 @@ def test_evil_names_break_nothing() -> None:
         head=head,
         base=None,
         stream=read(lines(20, name=EVIL)),
-        judged=Judged(findings, 2),
+        judged=judged(2, *findings),
         said=said,
         notes=(EVIL,),
     )

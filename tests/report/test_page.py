@@ -10,11 +10,11 @@ import pytest
 
 from infra.planning import Point
 from infra.report import data, page, text
-from infra.report.build import Declared, Judged
+from infra.report.build import Declared
 from infra.report.events import read
 from infra.report.model import Report
 from tests.report import golden
-from tests.report.made import BASE, HEAD, event, finding, lines, planned, report, resource
+from tests.report.made import BASE, HEAD, event, finding, judged, lines, planned, report, resource
 
 EVIL = "<script>alert(1)</script>\" onload='x' \u202e@all"
 VOID = {"meta", "br", "img", "link", "hr", "input"}
@@ -79,7 +79,7 @@ def test_without_traffic_the_plot_is_of_the_ceiling() -> None:
 def test_evil_names_are_text() -> None:
     made = report(
         head=Declared([resource(EVIL)], {EVIL: planned(EVIL)}),
-        judged=Judged((finding(EVIL, message=EVIL),), 1),
+        judged=judged(1, finding(EVIL, message=EVIL)),
         stream=read(lines(3, name=EVIL)),
         notes=(EVIL,),
     )
@@ -96,7 +96,7 @@ def test_no_stack_is_a_page() -> None:
 def test_the_json_is_as_its_schema_says() -> None:
     validator = jsonschema.Draft202012Validator(data.schema())
     failed = report(head=Declared(why="x"), base=None, stream=None, no_engine="y")
-    endless = report(head=Declared([], {"chat-0": planned("chat-0", p95=float("inf"))}), judged=Judged((), 0))
+    endless = report(head=Declared([], {"chat-0": planned("chat-0", p95=float("inf"))}), judged=judged(0))
     odd = report(stream=read([event(0, quantumEvent={}), "{", *lines(20)]))
     for stacks in ((), (report(),), (failed, odd, endless)):
         made = json.loads(data.render(Report("shop", stacks, HEAD, BASE)), parse_constant=pytest.fail)
