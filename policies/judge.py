@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from infra.spec.errors import PilotlightError
 from infra.spec.findings import Finding, ResourceView, Severity
@@ -35,7 +36,7 @@ def on_subject(subject: Subject, settings: Settings, context: Context) -> list[F
             found.append(at_up(rule.id, "", "what the plan is made of"))
         except Exception as error:
             found.append(_broken(rule.id, error))
-    return list(_excepted(found, settings.exceptions, subject.view, context.today))
+    return _masked(_excepted(found, settings.exceptions, subject.view, context.today), subject.view)
 
 
 def applying(subject: Subject, settings: Settings) -> list[Rule]:
@@ -63,6 +64,38 @@ def on_stack(subjects: Sequence[Subject], settings: Settings, context: Context) 
         except Exception as error:
             found.append(_broken(rule.id, error))
     return list(_excepted(found, settings.exceptions, None, context.today))
+
+
+def _masked(findings: Iterable[Finding], view: ResourceView) -> list[Finding]:
+    """No finding tells what is secret, whatever its rule quotes."""
+    found = list(findings)
+    if not found or not view.secrets:
+        return found
+    from infra.kit.faults import redact
+    from infra.kit.wire import Secret, secret_texts
+
+    texts = [text for place in view.secrets for text in secret_texts(Secret(_at(view.inputs, place)))]
+    return [
+        replace(
+            one,
+            message=redact(one.message, texts),
+            fix=redact(one.fix, texts),
+            data={
+                key: redact(value, texts) if isinstance(value, str) else value
+                for key, value in one.data.items()
+            },
+        )
+        for one in found
+    ]
+
+
+def _at(tree: Any, place: tuple[str | int, ...]) -> Any:
+    for step in place:
+        try:
+            tree = tree[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tree
 
 
 def _broken(rule: str, error: Exception) -> Finding:

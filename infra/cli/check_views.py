@@ -53,8 +53,7 @@ def of_program(root: Path, stack: str) -> tuple[str, list[Given]]:
     for one in ran.declarations:
         if not one.custom or not one.type.startswith(_OURS):
             continue
-        inputs, invalid, hidden = _completed(one.type, one.inputs)
-        secrets = one.secrets | hidden
+        inputs, invalid, secrets = _completed(one.type, one.inputs, one.secrets)
         view = ResourceView(one.type, one.urn, one.name, stack, ran.project, inputs, secrets)
         given.append(Given(view, one.source, invalid))
     return ran.project, given
@@ -83,15 +82,15 @@ def of_file(path: Path, stack: str | None) -> tuple[str, str, list[Given]]:
 
 
 def _completed(
-    type: str, inputs: Mapping[str, Any]
+    type: str, inputs: Mapping[str, Any], secrets: frozenset[Place]
 ) -> tuple[Mapping[str, Any], tuple[Finding, ...], frozenset[Place]]:
-    """Inputs with the provider's defaults, what it would refuse, and which places its schema calls secret."""
+    """Inputs with the provider's defaults, what it would refuse, and the secret places with those of its schema."""
     provider = _provider(type)
     resource = None if provider is None else provider.resource(type)
     if resource is None:
-        return inputs, (), frozenset()
+        return inputs, (), secrets
     tree = dict(inputs)
-    hidden = frozenset(schema_secret_paths(resource.Inputs, tree))
+    hidden = secrets | frozenset(schema_secret_paths(resource.Inputs, tree))
     model, failures = validate(resource.Inputs, tree, list(hidden))
     invalid = tuple(Finding("invalid-input", failure.path, failure.reason) for failure in failures)
     return (inputs if model is None else to_wire(model)), invalid, hidden
@@ -116,7 +115,9 @@ def _resources(data: Any, path: Path) -> Iterator[Any]:
             if isinstance(step, Mapping) and step.get("newState") is not None and step.get("op") != "delete":
                 yield step["newState"]
         return
-    deployment = data.get("deployment") or (data.get("checkpoint") or {}).get("latest")
+    checkpoint = data.get("checkpoint")
+    latest = checkpoint.get("latest") if isinstance(checkpoint, Mapping) else None
+    deployment = data.get("deployment") or latest
     if not isinstance(deployment, Mapping) or not isinstance(deployment.get("resources") or [], list):
         raise _neither(path)
     for raw in deployment.get("resources") or []:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from policies.rules.reading import NotKnownYet, gpu_classes, known, parts, workers
+from policies.rules.reading import NotKnownYet, classes_of, gpu_classes, known, parts, workers
 from policies.rules.rule import MODAL_APP
 from policies.rules.subject import Subject
 
@@ -45,7 +45,7 @@ def _gpus(subject: Subject, request: "PlanRequest") -> Iterator[str]:
     if request.gpu == "auto":
         return
     catalog = subject.context.catalog
-    claimed = {catalog.gpu(name).name for name in request.gpu or ()}
+    claimed = {one for name in request.gpu or () for one in classes_of(catalog, name)}
     for path, name in gpu_classes(subject):
         if name not in claimed:
             yield f"intent speaks of {' or '.join(sorted(claimed)) or 'no GPU'}, and {path} takes {name}"

@@ -1,7 +1,7 @@
 """`gpu-allow-list`: workers and machines get only the GPU classes that the team allows."""
 
 from infra.spec.findings import Finding
-from policies.rules.reading import NotKnownYet, at_up, gpu_classes
+from policies.rules.reading import NotKnownYet, at_up, classes_of, gpu_classes
 from policies.rules.rule import COMPUTE, Rule, RuleSettings
 from policies.rules.subject import Subject
 
@@ -14,7 +14,7 @@ class Settings(RuleSettings):
 def check(subject: Subject, settings: Settings) -> list[Finding]:
     if settings.classes is None:
         return []
-    allowed = {_canonical(subject, name) for name in settings.classes}
+    allowed = {one for name in settings.classes for one in classes_of(subject.context.catalog, name)}
     try:
         found = [(path, name) for path, name in gpu_classes(subject) if name not in allowed]
     except NotKnownYet:
@@ -26,11 +26,6 @@ def check(subject: Subject, settings: Settings) -> list[Finding]:
         )
         for path, name in found
     ]
-
-
-def _canonical(subject: Subject, name: str) -> str:
-    known = subject.context.catalog.gpus.get(name)
-    return known.name if known else subject.context.catalog.gpu(name).name
 
 
 RULE = Rule(

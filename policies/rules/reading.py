@@ -2,13 +2,26 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.spec.findings import UNKNOWN, Finding, Severity
 from policies.rules.rule import MODAL_APP, RUNPOD_ENDPOINT, RUNPOD_POD
 from policies.rules.subject import NotKnownYet, Subject
 
-__all__ = ["NotKnownYet", "Part", "at_up", "gpu_classes", "known", "parts", "settled", "workers"]
+if TYPE_CHECKING:
+    from infra.catalog import Catalog
+
+__all__ = [
+    "NotKnownYet",
+    "Part",
+    "at_up",
+    "classes_of",
+    "gpu_classes",
+    "known",
+    "parts",
+    "settled",
+    "workers",
+]
 
 
 def known(value: Any) -> Any:
@@ -76,6 +89,13 @@ def gpu_classes(subject: Subject) -> Iterator[tuple[str, str]]:
                 found.name if (found := catalog.gpu_of_runpod_type(card)) else card for card in cards
             ):
                 yield f"gpu.pools[{index}]", name
+
+
+def classes_of(catalog: "Catalog", name: str) -> set[str]:
+    """A class by any of its names, with those that it stands for: H100 is any H100 card. Raises `UnknownGpu`."""
+    gpu = catalog.gpu(name)
+    cards = map(catalog.gpu_of_runpod_type, gpu.runpod_type_ids)
+    return {gpu.name, *(card.name for card in cards if card is not None)}
 
 
 def workers(subject: Subject) -> Iterator[tuple[str, int, int | None]]:

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from infra.catalog import load
+from infra.planning.request import PlanRequest
 from infra.spec.findings import UNKNOWN, Finding, ResourceView, Severity
 from policies.judge import judge, on_stack
 from policies.rules import Context, Subject
+from policies.rules.claims import disagreement
 from policies.settings import Exempt
 from tests.policies.judged import L4, MODAL, TODAY, app, endpoint, settings, view
 
@@ -85,6 +88,24 @@ def test_an_intent_of_an_app_is_held_to_it_too(changed: dict[str, Any], said: st
     service = {**honest.inputs["classes"]["Model"], **changed}
     [finding] = found(view(MODAL, classes={"Model": service}, intent=honest.inputs["intent"]))
     assert said in finding.message
+
+
+@pytest.mark.parametrize("cloud", ["runpod", "modal"])
+def test_every_class_that_a_component_places_agrees_with_its_intent(cloud: str) -> None:
+    catalog = load()
+    for gpu in catalog.gpus.values():
+        declared = {"endpoint": "x", "cloud": cloud, "gpu": [gpu.name], "workers": {"min": 0, "max": 2}}
+        if cloud == "runpod" and gpu.runpod_pool is not None:
+            chosen = catalog.runpod_selection([gpu.name])
+            cards = {"pools": list(chosen.pools), "excludedTypes": list(chosen.excluded_types)}
+            resource = view(gpu=cards, workers={"max": 2}, intent=declared)
+        elif cloud == "modal" and gpu.modal_id is not None:
+            resource = view(
+                MODAL, classes={"M": {"gpu": [gpu.modal_id], "maxContainers": 2}}, intent=declared
+            )
+        else:
+            continue
+        assert disagreement(Subject(resource, Context(TODAY)), PlanRequest.from_intent(declared)) is None
 
 
 def test_a_second_class_counts_with_the_first() -> None:

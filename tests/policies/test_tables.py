@@ -12,7 +12,7 @@ BUSY = {"requests_per_hour": 100, "service_s": 1}
 QUIET = {"gap_quantiles_s": [[1, 60, 900_000]], "service_s": 1}
 LLAMA = {"params_b": 13, "layers": 40, "kv_heads": 40}
 TOKEN = "rpa_" + "A1b2C3d4E5f6"
-H100 = {"pools": ["HOPPER_141"], "count": 1}
+H200 = {"pools": ["HOPPER_141"], "count": 1}
 POD_L4 = {"gpu": {"id": "NVIDIA L4", "count": 1}, "image": f"r/x@{DIGEST}"}
 
 FAILS: list[tuple[str, ResourceView, dict[str, Any], str, str]] = [
@@ -36,7 +36,7 @@ FAILS: list[tuple[str, ResourceView, dict[str, Any], str, str]] = [
     ("always-on", endpoint(traffic=BUSY, workers={"min": 1, "max": 2}), {}, "intent.workers.min", "2.8%"),
     ("vram-fit", endpoint(llm=LLAMA), {}, "intent.gpu", "36.2 GB"),
     ("vram-fit", endpoint(sizes={"weights_bytes": 30 * 10**9}), {}, "intent.gpu", "33.5 GB"),
-    ("gpu-allow-list", view(gpu=H100), {"classes": ["L4"]}, "gpu.pools[0]", "H200"),
+    ("gpu-allow-list", view(gpu=H200), {"classes": ["L4"]}, "gpu.pools[0]", "H200"),
     (
         "gpu-allow-list",
         view(gpu={"pools": ["AMPERE_24"], "excludedTypes": L4["excludedTypes"][1:]}),
@@ -118,7 +118,8 @@ PASSES: list[tuple[str, ResourceView, dict[str, Any]]] = [
     ("vram-fit", endpoint(llm=LLAMA | {"weights": "int4", "context_tokens": 2048}), {}),
     ("vram-fit", endpoint(sizes={"weights_bytes": 10**9}), {}),
     ("gpu-allow-list", view(gpu=L4), {"classes": ["L4"]}),
-    ("gpu-allow-list", view(gpu=H100), {}),
+    ("gpu-allow-list", view(gpu=H200), {}),
+    ("gpu-allow-list", view(gpu={"pools": ["ADA_80_PRO"]}), {"classes": ["H100"]}),
     ("gpu-allow-list", view(POD, **POD_L4), {"classes": ["L4"]}),
     ("gpu-allow-list", app(M={"gpu": ["L4:2"]}, N={}), {"classes": ["L4"]}),
     ("worker-quota", view(workers={"max": 5}), {}),
