@@ -103,7 +103,8 @@ def test_the_settings_of_the_stack_and_its_exceptions_count(check: Run) -> None:
 
 
 def test_the_stack_as_a_whole_is_judged(check: Run) -> None:
-    code, out, _ = check(SMALL, settings="stack-budget: {max_usd_per_month: 5}")
+    raw = f'Endpoint("raw", {PINNED}, gpu={{"pools": ["ADA_24"]}}, workers={{"max": 2}})\n'
+    code, out, _ = check(raw, settings="stack-budget: {max_usd_per_month: 5}")
     assert code == 3
     assert "error: the stack [stack-budget]" in out
 
@@ -112,6 +113,7 @@ def test_the_stack_as_a_whole_is_judged(check: Run) -> None:
     ("program", "arguments", "settings", "code", "said"),
     [
         ("1/0\n", [], "", 1, "ZeroDivisionError"),
+        (SMALL, [], "stack-budget: {max_usd_per_month: 5}", 1, "over its budget of $5.00"),
         (SMALL, ["-s", "prd"], "", 1, "there is no stack 'prd'"),
         (SMALL, [], "image-digst: {}", 1, "did you mean image-digest?"),
         (SMALL, [], "exceptions: [{rule: regions, resource: a, owner: b, reason: c}]", 1, "expires"),
