@@ -4,7 +4,8 @@ from typing import Any
 
 from infra.catalog import load
 from infra.kit.local import seek_root
-from infra.planning import EndpointPlan, PlanRequest, evaluate
+from infra.planning import EndpointPlan, PlanRequest
+from infra.planning.evaluate import evaluate
 from infra.spec.declarations import EndpointSpec
 
 

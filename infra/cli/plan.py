@@ -85,8 +85,9 @@ def run(args: argparse.Namespace) -> int:
 def plan_all(root: Path, program: Any, names: list[str], trace: str | None = None) -> list[Planned]:
     """A plan for each endpoint that the program declares. Raises `PlanError` for an unknown name or none at all."""
     from infra.catalog import load
-    from infra.planning import PlanRequest, evaluate, search
-    from infra.planning.evaluate import FULL_REQUESTS
+    from infra.planning import PlanRequest
+    from infra.planning.evaluate import FULL_REQUESTS, evaluate
+    from infra.planning.search import search
     from infra.spec.expectations import Traffic
 
     catalog = load()

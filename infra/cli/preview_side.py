@@ -10,8 +10,9 @@ from infra.catalog import load
 from infra.cli import program
 from infra.cli.check import judge_all
 from infra.cli.check_views import Given
-from infra.planning import PlanRequest, evaluate, search
-from infra.planning.search import NothingToPlace
+from infra.planning import PlanRequest
+from infra.planning.evaluate import evaluate
+from infra.planning.search import NothingToPlace, search
 from infra.report.build import Declared, Judged, Planned, Resource
 from infra.report.events import Stream
 from infra.report.model import Book, Judgement, Met, Side

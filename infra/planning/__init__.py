@@ -1,6 +1,6 @@
 """Pure functions from a declaration, traffic and prices to what it will cost and how fast it will answer.
 
-Data in, data out. `evaluate` plans one placed endpoint, `search` finds a place for one that leaves it open.
+Data in, data out. `evaluate.evaluate` plans one placed endpoint, `search.search` finds a place for one that leaves it open.
 """
 
 import importlib
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from infra.planning.cost import HOURS_PER_MONTH, CostRange, monthly_range
-    from infra.planning.evaluate import evaluate
     from infra.planning.money import usd_per_container_hour, usd_per_spec_hour, usd_per_worker_hour
     from infra.planning.plan import (
         ColdStart,
@@ -22,13 +21,11 @@ if TYPE_CHECKING:
         VramFit,
     )
     from infra.planning.request import PlanRequest
-    from infra.planning.search import search
 
 _HOMES = {
     "HOURS_PER_MONTH": "cost",
     "CostRange": "cost",
     "monthly_range": "cost",
-    "evaluate": "evaluate",
     "usd_per_container_hour": "money",
     "usd_per_spec_hour": "money",
     "usd_per_worker_hour": "money",
@@ -42,7 +39,6 @@ _HOMES = {
     "Spread": "plan",
     "VramFit": "plan",
     "PlanRequest": "request",
-    "search": "search",
 }
 
 
@@ -66,9 +62,7 @@ __all__ = [
     "Refused",
     "Spread",
     "VramFit",
-    "evaluate",
     "monthly_range",
-    "search",
     "usd_per_container_hour",
     "usd_per_spec_hour",
     "usd_per_worker_hour",

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from infra.catalog import load
-from infra.planning import PlanRequest, evaluate
+from infra.planning import PlanRequest
 from infra.planning.consolidate import Member, consolidation, superposed
+from infra.planning.evaluate import evaluate
 from infra.planning.profile import TrafficProfile
 from infra.planning.synthetic import profile_of
 from infra.spec.declarations import Traffic, Workers

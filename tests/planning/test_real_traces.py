@@ -11,7 +11,8 @@ from random import Random
 import pytest
 
 from infra.catalog import load
-from infra.planning import PlanRequest, evaluate
+from infra.planning import PlanRequest
+from infra.planning.evaluate import evaluate
 from infra.planning.gaps import clairvoyant_s, gap_sweep, levels
 from infra.planning.kernel import run_kernel
 from infra.planning.profile import TrafficProfile
