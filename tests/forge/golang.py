@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from infra.cli.toolchain import ROOT
+
 sys.path.append(str(ROOT / "tools"))
-from bootstrap import golang, store  # noqa: E402
-from bootstrap.console import Step  # noqa: E402
+from bootstrap import golang, store
+from bootstrap.console import Step
+from bootstrap.places import cache
+
+__all__ = ["ROOT", "Step", "actionlint", "built", "cache", "compile_", "module"]
 
 ACTIONLINT = "v1.7.12"
 
