@@ -1,18 +1,15 @@
 """Modal's resources as a program writes them. Imports the Pulumi SDK, which provider processes never do."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
+from infra.kit.names import read
 from infra.kit.sdk import CustomResource
-from infra.modal.app_model import AppInputs, AppState, Strategy
-from infra.modal.dict import DictInputs, DictState
-from infra.modal.environment import EnvironmentInputs, EnvironmentState
-from infra.modal.network_file_system import NetworkFileSystemInputs, NetworkFileSystemState
-from infra.modal.queue import QueueInputs, QueueState
-from infra.modal.secret import SecretInputs, SecretState
-from infra.modal.volume import VolumeInputs, VolumeState
+
+if TYPE_CHECKING:
+    from infra.modal.app_model import Strategy
 
 
 class App(CustomResource):
@@ -24,8 +21,7 @@ class App(CustomResource):
     """
 
     token: ClassVar = "pilotlight-modal:index:App"
-    inputs: ClassVar = AppInputs
-    state: ClassVar = AppState
+    names: ClassVar = read("infra.modal")["App"]
 
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
@@ -54,7 +50,7 @@ class App(CustomResource):
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         weights: pulumi.Input[str] | None = None,
         tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
-        strategy: pulumi.Input[Strategy | str] | None = None,
+        strategy: "pulumi.Input[Strategy | str] | None" = None,
         intent: pulumi.Input[Mapping[str, Any]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -65,8 +61,7 @@ class Volume(CustomResource):
     """Files that containers mount. `force_destroy` lets it be deleted with what it holds."""
 
     token: ClassVar = "pilotlight-modal:index:Volume"
-    inputs: ClassVar = VolumeInputs
-    state: ClassVar = VolumeState
+    names: ClassVar = read("infra.modal")["Volume"]
 
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
@@ -90,8 +85,7 @@ class Secret(CustomResource):
     """Environment variables that containers get. Modal never returns the values."""
 
     token: ClassVar = "pilotlight-modal:index:Secret"
-    inputs: ClassVar = SecretInputs
-    state: ClassVar = SecretState
+    names: ClassVar = read("infra.modal")["Secret"]
 
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
@@ -116,8 +110,7 @@ class Environment(CustomResource):
     """A part of the workspace with apps, volumes and secrets of its own."""
 
     token: ClassVar = "pilotlight-modal:index:Environment"
-    inputs: ClassVar = EnvironmentInputs
-    state: ClassVar = EnvironmentState
+    names: ClassVar = read("infra.modal")["Environment"]
 
     name: pulumi.Output[str]
     created_at: pulumi.Output[str]
@@ -140,8 +133,7 @@ class Dict(CustomResource):
     """A key-value store that functions share."""
 
     token: ClassVar = "pilotlight-modal:index:Dict"
-    inputs: ClassVar = DictInputs
-    state: ClassVar = DictState
+    names: ClassVar = read("infra.modal")["Dict"]
 
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
@@ -163,8 +155,7 @@ class Queue(CustomResource):
     """A queue of values between functions."""
 
     token: ClassVar = "pilotlight-modal:index:Queue"
-    inputs: ClassVar = QueueInputs
-    state: ClassVar = QueueState
+    names: ClassVar = read("infra.modal")["Queue"]
 
     name: pulumi.Output[str]
     environment: pulumi.Output[str]
@@ -186,8 +177,7 @@ class NetworkFileSystem(CustomResource):
     """A file system that functions share. Deprecated by Modal: use Volume."""
 
     token: ClassVar = "pilotlight-modal:index:NetworkFileSystem"
-    inputs: ClassVar = NetworkFileSystemInputs
-    state: ClassVar = NetworkFileSystemState
+    names: ClassVar = read("infra.modal")["NetworkFileSystem"]
 
     name: pulumi.Output[str]
     environment: pulumi.Output[str]

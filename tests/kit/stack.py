@@ -7,18 +7,18 @@ from typing import Any
 
 import pulumi
 
+from infra.kit.names import of_model
 from infra.kit.sdk import CustomResource
 from tests.kit.process import Boxes
 from tests.kit.project import Project
-from tests.kit.toy import BoxInputs, BoxState
+from tests.kit.toy import BoxState
 
 BOX = "toy:index:Box"
 
 
 class Box(CustomResource):
     token = BOX
-    inputs = BoxInputs
-    state = BoxState
+    names = of_model(BoxState)
     url: pulumi.Output[str]
 
     def __init__(self, resource_name: str, opts: pulumi.ResourceOptions | None = None, **args: Any) -> None:

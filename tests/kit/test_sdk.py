@@ -1,19 +1,20 @@
 """The program's side, under the SDK's mocks: names, nested names, secrets, options."""
 
 import asyncio
+import subprocess
+import sys
 
 import pulumi
 import pytest
 
-from infra.kit.model import shape_of
+from infra.kit.names import NO_NAMES, Names, of_model, read
 from infra.kit.sdk import CustomResource, wire_value
 from tests.kit.toy import BoxInputs, BoxState, Gpu, Rule, Workers
 
 
 class Box(CustomResource):
     token = "toy:index:Box"
-    inputs = BoxInputs
-    state = BoxState
+    names = of_model(BoxState)
     url: pulumi.Output[str]
 
     def __init__(self, resource_name, opts=None, **args):
@@ -69,11 +70,31 @@ def test_names_go_over_in_wire_form_and_come_back_as_attributes(mocks):
 
 
 def test_a_model_a_dict_of_either_spelling_and_an_unknown_key():
-    assert wire_value(Workers(min=1, max=2), shape_of(Workers)) == {"min": 1, "max": 2}
-    shape = shape_of(dict[str, BoxInputs])
-    written = wire_value({"my_box": {"disk_gib": 1, "diskGib": 2, "no_such": 3}}, shape)
+    assert wire_value(Workers(min=1, max=2), of_model(Workers)) == {"min": 1, "max": 2}
+    written = wire_value(
+        {"my_box": {"disk_gib": 1, "diskGib": 2, "no_such": 3}}, Names(each=of_model(BoxInputs))
+    )
     assert written == {"my_box": {"diskGib": 2, "no_such": 3}}
-    assert wire_value([Rule(name="n")], shape_of(list[Rule])) == [{"name": "n"}]
+    assert wire_value([Rule(name="n")], Names(each=of_model(Rule))) == [{"name": "n"}]
+    assert wire_value({"snake_case": {"disk_gib": 1}}, NO_NAMES) == {"snake_case": {"disk_gib": 1}}
+
+
+def test_names_reach_into_lists_and_maps_of_objects():
+    app = read("infra.modal")["App"]
+    functions = {"my_fn": {"timeout_s": 1, "volumes": {"/a_b": {"read_only": True}}}}
+    assert wire_value(functions, app.inside["functions"]) == {
+        "my_fn": {"timeoutS": 1, "volumes": {"/a_b": {"readOnly": True}}}
+    }
+    cpu = read("infra.runpod.sdk")["Endpoint"].inside["cpu"]
+    assert wire_value([{"id": "cpu5c", "vcpu_count": 4}], cpu) == [{"id": "cpu5c", "vcpuCount": 4}]
+
+
+def test_a_program_loads_no_models():
+    classes = "import sys, infra.runpod.sdk, infra.modal.sdk, infra.artifacts.sdk"
+    said = subprocess.run(
+        [sys.executable, "-c", f"{classes}; print('pydantic' in sys.modules)"], capture_output=True, text=True
+    )
+    assert said.stdout == "False\n", said.stderr
 
 
 def test_options_take_python_names_and_secrets_are_declared():
@@ -81,7 +102,7 @@ def test_options_take_python_names_and_secrets_are_declared():
 
     opts = _options(
         pulumi.ResourceOptions(ignore_changes=["disk_gib", "workers.max"], additional_secret_outputs=["url"]),
-        BoxState,
+        of_model(BoxState),
     )
     assert opts.ignore_changes == ["diskGib", "workers.max"]
     assert set(opts.additional_secret_outputs) == {"password", "key", "url"}

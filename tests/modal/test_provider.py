@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infra.kit import names
 from infra.kit.context import ConnectContext, Subject
 from infra.kit.engine import Engine
 from infra.kit.model import specs
@@ -62,14 +63,14 @@ def test_a_programs_class_takes_exactly_the_inputs(name: str) -> None:
     cls: Any = getattr(sdk, name)
     resource = provider.resource(provider.token(name))
     assert resource is not None
-    assert (cls.token, cls.inputs, cls.state) == (provider.token(name), resource.Inputs, resource.State)
+    assert (cls.token, cls.names) == (provider.token(name), names.of_model(resource.State))
     parameters = inspect.signature(cls.__init__).parameters
     taken = {
         p.name: p.default is inspect.Parameter.empty for p in parameters.values() if p.kind is p.KEYWORD_ONLY
     }
     assert taken.pop("opts") is False
-    assert taken == {spec.name: spec.required for spec in specs(cls.inputs) if not spec.meta.computed}
-    outputs = {spec.name for spec in specs(cls.state)} - {spec.name for spec in specs(cls.inputs)}
+    assert taken == {spec.name: spec.required for spec in specs(resource.Inputs) if not spec.meta.computed}
+    outputs = {spec.name for spec in specs(resource.State)} - {spec.name for spec in specs(resource.Inputs)}
     assert outputs <= set(cls.__annotations__)
 
 

@@ -10,6 +10,7 @@ import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 from pydantic.alias_generators import to_camel
 
+from infra.kit import names
 from infra.kit.model import specs
 from infra.kit.sdk import CustomResource
 from infra.runpod import sdk
@@ -31,7 +32,9 @@ def test_the_signature_is_the_model(cls: type[CustomResource]) -> None:
     parameters = dict(inspect.signature(cls.__init__).parameters)
     for own in ("self", "resource_name", "opts"):
         parameters.pop(own)
-    settable = [spec for spec in specs(cls.inputs) if not spec.meta.computed]
+    resource = provider.resource(cls.token)
+    assert resource is not None
+    settable = [spec for spec in specs(resource.Inputs) if not spec.meta.computed]
     assert set(parameters) == {spec.name for spec in settable}
     needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
     assert needed == {spec.name for spec in settable if spec.required}
@@ -42,15 +45,19 @@ def test_the_signature_is_the_model(cls: type[CustomResource]) -> None:
 def test_its_token_is_one_that_the_provider_serves_with_these_models(cls: type[CustomResource]) -> None:
     resource = provider.resource(cls.token)
     assert resource is not None
-    assert (cls.inputs, cls.state) == (resource.Inputs, resource.State)
-    outputs = {spec.name for spec in specs(cls.state)}
-    assert set(cls.__annotations__) - {"token", "inputs", "state"} <= outputs
+    assert cls.names == names.of_model(resource.State)
+    outputs = {spec.name for spec in specs(resource.State)}
+    assert set(cls.__annotations__) - {"token", "names"} <= outputs
 
 
 def test_there_is_a_class_for_each_resource_and_a_call_for_each_function() -> None:
     assert {cls.token for cls in CLASSES} == {provider.token(key) for key in provider.resources}
     calls = {name for name in sdk.__all__ if name.startswith("get_")}
     assert {to_camel(name) for name in calls} == set(provider.invokes)
+    for key in provider.invokes:
+        function = provider.function(provider.token(key))
+        assert function is not None
+        assert names.read("infra.runpod.sdk")[key] == names.of_model(function.Args)
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """`Endpoint` as a program writes it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
+from infra.kit.names import read
 from infra.kit.sdk import CustomResource
-from infra.runpod.endpoint_model import EndpointInputs, EndpointState, EndpointType, Flashboot
+
+if TYPE_CHECKING:
+    from infra.runpod.endpoint_model import EndpointType, Flashboot
 
 
 class Endpoint(CustomResource):
@@ -19,8 +22,7 @@ class Endpoint(CustomResource):
     """
 
     token: ClassVar = "pilotlight-runpod:index:Endpoint"
-    inputs: ClassVar = EndpointInputs
-    state: ClassVar = EndpointState
+    names: ClassVar = read("infra.runpod.sdk")["Endpoint"]
 
     name: pulumi.Output[str]
     image: pulumi.Output[str]
@@ -36,7 +38,7 @@ class Endpoint(CustomResource):
         *,
         image: pulumi.Input[str],
         name: pulumi.Input[str] | None = None,
-        type: pulumi.Input[EndpointType | str] | None = None,
+        type: "pulumi.Input[EndpointType | str] | None" = None,
         gpu: pulumi.Input[Mapping[str, Any]] | None = None,
         cpu: pulumi.Input[Sequence[pulumi.Input[Mapping[str, Any]]]] | None = None,
         scaling: pulumi.Input[Mapping[str, Any]] | None = None,
@@ -48,7 +50,7 @@ class Endpoint(CustomResource):
         ports: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         registry_id: pulumi.Input[str] | None = None,
         data_center_ids: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
-        flashboot: pulumi.Input[Flashboot | str] | None = None,
+        flashboot: "pulumi.Input[Flashboot | str] | None" = None,
         network_volumes: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         network_volume_data_centers: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         repair_scale_down: pulumi.Input[bool] | None = None,

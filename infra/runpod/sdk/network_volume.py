@@ -1,19 +1,21 @@
 """`NetworkVolume` as a program writes it."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pulumi
 
+from infra.kit.names import read
 from infra.kit.sdk import CustomResource
-from infra.runpod.network_volume import NetworkVolumeInputs, NetworkVolumeState, VolumeType
+
+if TYPE_CHECKING:
+    from infra.runpod.network_volume import VolumeType
 
 
 class NetworkVolume(CustomResource):
     """Storage in one data center. It only grows; deleting it needs `force_destroy`."""
 
     token: ClassVar = "pilotlight-runpod:index:NetworkVolume"
-    inputs: ClassVar = NetworkVolumeInputs
-    state: ClassVar = NetworkVolumeState
+    names: ClassVar = read("infra.runpod.sdk")["NetworkVolume"]
 
     name: pulumi.Output[str]
     size_gb: pulumi.Output[int]
@@ -27,7 +29,7 @@ class NetworkVolume(CustomResource):
         size_gb: pulumi.Input[int],
         data_center: pulumi.Input[str],
         name: pulumi.Input[str] | None = None,
-        type: pulumi.Input[VolumeType | str] | None = None,
+        type: "pulumi.Input[VolumeType | str] | None" = None,
         force_destroy: pulumi.Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:

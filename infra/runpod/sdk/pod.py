@@ -1,12 +1,15 @@
 """`Pod` as a program writes it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
+from infra.kit.names import read
 from infra.kit.sdk import CustomResource
-from infra.runpod.pod_model import Cloud, DesiredState, PodInputs, PodState
+
+if TYPE_CHECKING:
+    from infra.runpod.pod_model import Cloud, DesiredState
 
 
 class Pod(CustomResource):
@@ -18,8 +21,7 @@ class Pod(CustomResource):
     """
 
     token: ClassVar = "pilotlight-runpod:index:Pod"
-    inputs: ClassVar = PodInputs
-    state: ClassVar = PodState
+    names: ClassVar = read("infra.runpod.sdk")["Pod"]
 
     name: pulumi.Output[str]
     image: pulumi.Output[str]
@@ -38,7 +40,7 @@ class Pod(CustomResource):
         name: pulumi.Input[str] | None = None,
         gpu: pulumi.Input[Mapping[str, Any]] | None = None,
         cpu: pulumi.Input[Mapping[str, Any]] | None = None,
-        desired_state: pulumi.Input[DesiredState | str] | None = None,
+        desired_state: "pulumi.Input[DesiredState | str] | None" = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         args: pulumi.Input[str] | None = None,
         disk: pulumi.Input[int] | None = None,
@@ -47,7 +49,7 @@ class Pod(CustomResource):
         volume: pulumi.Input[Mapping[str, Any]] | None = None,
         network_volume: pulumi.Input[Mapping[str, Any]] | None = None,
         network_volume_data_center: pulumi.Input[str] | None = None,
-        cloud: pulumi.Input[Cloud | str] | None = None,
+        cloud: "pulumi.Input[Cloud | str] | None" = None,
         data_center_ids: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         allowed_cuda_versions: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         min_cuda_version: pulumi.Input[str] | None = None,

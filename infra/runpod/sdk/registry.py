@@ -4,16 +4,15 @@ from typing import ClassVar
 
 import pulumi
 
+from infra.kit.names import read
 from infra.kit.sdk import CustomResource
-from infra.runpod.registry import RegistryInputs, RegistryState
 
 
 class Registry(CustomResource):
     """The login of a private container registry; its id is `registry_id` of endpoints, pods and templates."""
 
     token: ClassVar = "pilotlight-runpod:index:Registry"
-    inputs: ClassVar = RegistryInputs
-    state: ClassVar = RegistryState
+    names: ClassVar = read("infra.runpod.sdk")["Registry"]
 
     name: pulumi.Output[str]
     username: pulumi.Output[str]

@@ -4,16 +4,15 @@ from typing import ClassVar
 
 import pulumi
 
+from infra.kit.names import read
 from infra.kit.sdk import CustomResource
-from infra.runpod.secret import SecretInputs, SecretState
 
 
 class Secret(CustomResource):
     """A value that environments name (`secret.reference`) and never hold."""
 
     token: ClassVar = "pilotlight-runpod:index:Secret"
-    inputs: ClassVar = SecretInputs
-    state: ClassVar = SecretState
+    names: ClassVar = read("infra.runpod.sdk")["Secret"]
 
     name: pulumi.Output[str]
     description: pulumi.Output[str]

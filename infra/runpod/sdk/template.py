@@ -1,20 +1,22 @@
 """`Template` as a program writes it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
+from infra.kit.names import read
 from infra.kit.sdk import CustomResource
-from infra.runpod.template import TemplateCategory, TemplateInputs, TemplateState
+
+if TYPE_CHECKING:
+    from infra.runpod.template import TemplateCategory
 
 
 class Template(CustomResource):
     """Container settings to start from at the console. volume: `{"size_gb": 20, "path": "/workspace"}`."""
 
     token: ClassVar = "pilotlight-runpod:index:Template"
-    inputs: ClassVar = TemplateInputs
-    state: ClassVar = TemplateState
+    names: ClassVar = read("infra.runpod.sdk")["Template"]
 
     name: pulumi.Output[str]
     image: pulumi.Output[str]
@@ -39,7 +41,7 @@ class Template(CustomResource):
         volume: pulumi.Input[Mapping[str, Any]] | None = None,
         serverless: pulumi.Input[bool] | None = None,
         public: pulumi.Input[bool] | None = None,
-        category: pulumi.Input[TemplateCategory | str] | None = None,
+        category: "pulumi.Input[TemplateCategory | str] | None" = None,
         start_ssh: pulumi.Input[bool] | None = None,
         start_jupyter: pulumi.Input[bool] | None = None,
         allowed_cuda_versions: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
