@@ -15,7 +15,6 @@ Imports the Pulumi SDK, so provider processes never import this module; and load
 
 import copy
 import enum
-import functools
 import inspect
 from collections.abc import Mapping
 from decimal import Decimal
@@ -40,6 +39,10 @@ class CustomResource(pulumi.CustomResource):
 
     token: ClassVar[str]
     names: ClassVar[Names]
+    _annotated: ClassVar[frozenset[str]]
+
+    def __init_subclass__(cls) -> None:
+        cls._annotated = frozenset(name for base in cls.__mro__ for name in inspect.get_annotations(base))
 
     def __init__(
         self,
@@ -48,9 +51,7 @@ class CustomResource(pulumi.CustomResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         names = self.names
-        props: dict[str, Any] = {
-            names.wire[name]: None for name in _annotated(type(self)) if name in names.wire
-        }
+        props: dict[str, Any] = {wire: None for name, wire in names.wire.items() if name in self._annotated}
         for name, value in args.items():
             if value is None or name in _NO_ARGUMENTS:
                 continue
@@ -60,11 +61,6 @@ class CustomResource(pulumi.CustomResource):
             # The SDK sets attributes under the wire name. Its own translation would reach into users' maps.
             if name not in self.__dict__ and wire in self.__dict__:
                 self.__dict__[name] = self.__dict__[wire]
-
-
-@functools.cache
-def _annotated(cls: type) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for base in cls.__mro__ for name in inspect.get_annotations(base)))
 
 
 def wire_value(value: Any, names: Names) -> Any:
