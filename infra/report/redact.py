@@ -41,7 +41,14 @@ class Redactor:
         roots = [*others, *([root] if root is not None else [])]
         self._roots = re.compile("|".join(map(re.escape, _forms(roots))) or r"(?!)")
 
+        self._known: dict[str, str] = {}
+
     def text(self, said: str) -> str:
+        if said not in self._known:
+            self._known[said] = self._text(said)
+        return self._known[said]
+
+    def _text(self, said: str) -> str:
         said = self._secrets.sub("[secret]", said)
         said = _ASSIGNED.sub(r"\1[secret]", said)
         if "/" not in said and "\\" not in said:
