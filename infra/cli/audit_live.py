@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from infra.runpod.account import Account
 
 MARK_KEY = "PILOTLIGHT_MARK_"
-_APP_WORKS = (2, 3, 6, 8)  # detached, deployed, initializing, detached and disconnected: of modal_proto's AppState
+_APP_WORKS = (
+    2,
+    3,
+    6,
+    8,
+)  # detached, deployed, initializing, detached and disconnected: of modal_proto's AppState
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ async def runpod(account: "Account", ours: set[str]) -> list[Live]:
         facts: dict[str, Any] = {"raw": raw}
         if raw["id"] in ours or raw["workers"]["min"]:
             facts["workers"] = await account.endpoints.workers(waiting, raw["id"])
-        found.append(Live("runpod", "endpoint", raw["id"], raw["name"], marks.of_environment(raw), facts=facts))
+        found.append(
+            Live("runpod", "endpoint", raw["id"], raw["name"], marks.of_environment(raw), facts=facts)
+        )
     for raw in await account.pods.all(waiting):
         found.append(
             Live("runpod", "pod", raw["id"], raw["name"], marks.of_environment(raw), facts={"raw": raw})
@@ -77,7 +84,9 @@ async def modal(client: "ModalClient", environments: set[str]) -> list[Live]:
     from infra.modal.deployment import MARK_TAG
 
     found = []
-    for name in sorted({await client.environment(environment or None) for environment in environments or {""}}):
+    for name in sorted(
+        {await client.environment(environment or None) for environment in environments or {""}}
+    ):
         apps = await client.rpc("AppList", "list apps", environment_name=name)
         for app in apps.apps:
             if app.state not in _APP_WORKS:
@@ -124,24 +133,27 @@ def usd_per_day(live: Live) -> Decimal | None:
         if live.kind == "network volume":
             kind = "volume" if raw["size"] <= 1000 else "volume_over_1tb"
             return book.usd_per_gib_month("runpod", kind) * raw["size"] * 24 / 730
-    except (PilotlightError, KeyError, TypeError):
+    except (PilotlightError, KeyError, TypeError, ValueError):
         return None
     return None
 
 
 def _worker_hour(raw: Mapping[str, Any]) -> Decimal:
+    """At the dearest class that it may land on. Raises `PriceMissing`."""
     from infra.catalog import load
+    from infra.catalog.model import squeeze
     from infra.planning.money import usd_per_worker_hour
 
     catalog = load()
+    book = catalog.prices()
     gpu = raw.get("gpu") or {}
-    pools = catalog.runpod_pools
-    names = [name for pool in gpu.get("pools") or [] for name in pools.get(pool, ())]
+    barred = {squeeze(one) for one in gpu.get("excludedTypes") or []}
+    offered = [one for pool in gpu.get("pools") or [] for one in catalog.runpod_pools.get(pool, ())]
+    cards = [catalog.gpu_of_runpod_type(squeeze(one)) for one in offered if squeeze(one) not in barred]
+    names = [card.name for card in cards if card is not None]
+    if gpu.get("pools") and not names:
+        raise ValueError("no class that the catalog knows")
+    cpu = raw.get("cpu") or {}
     return usd_per_worker_hour(
-        "runpod",
-        names,
-        catalog,
-        catalog.prices(),
-        count=gpu.get("count") or 1,
-        vcpu=(raw.get("cpu") or {}).get("vcpuCount"),
+        "runpod", names, catalog, book, count=gpu.get("count") or 1, vcpu=cpu.get("vcpuCount")
     )

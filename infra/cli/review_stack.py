@@ -1,0 +1,165 @@
+"""Review stacks in the backend: which are there, whose they are, and how one is made and removed."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.cli import engine, program
+from infra.cli.review_lease import KEY, Lease, ReviewError, is_review, short
+from infra.kit.local import LocalCloudError
+
+_HEAD = "# Written by `pilotlight review up`, and removed by `pilotlight review down` or the reaper. Do not commit it.\n"
+_LOCKED = "currently locked"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a call of the engine ended. `locked`: another one is at work on the stack."""
+
+    code: int
+    text: str
+
+    @property
+    def locked(self) -> bool:
+        return _LOCKED in self.text
+
+
+class Stacks:
+    """The stacks of the project at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """Every stack of the backend that is called like a review stack. Raises EngineError."""
+        done = self._pulumi("stack", "ls", "--json")
+        if done.code:
+            raise engine.EngineError(
+                f"the stacks cannot be listed: {done.text.strip()}",
+                fix="run `pulumi whoami` and see the backend",
+            )
+        return [str(one["name"]) for one in json.loads(done.text or "[]") if is_review(str(one["name"]))]
+
+    def lease(self, stack: str) -> Lease | None:
+        """From its tag, else from its settings here; None where neither says that it is ours. Raises ReviewError."""
+        done = self._pulumi("stack", "tag", "ls", "--json", "--stack", stack)
+        tags = json.loads(done.text or "{}") if done.code == 0 else {}
+        for text in (tags.get(KEY), (self.settings(stack).get("config") or {}).get(KEY)):
+            if isinstance(text, str) and (lease := Lease.parse(text, stack)) is not None:
+                return lease
+        return None
+
+    def hold(self, stack: str, lease: Lease) -> None:
+        done = self._pulumi("stack", "tag", "set", KEY, lease.line(), "--stack", stack)
+        if done.code:
+            raise engine.EngineError(
+                f"the lease of stack {stack!r} cannot be kept: {done.text.strip()}",
+                wanted="a backend with stack tags: without one no reaper would find the stack",
+                fix="run it again",
+            )
+
+    def make(self, stack: str, base: str) -> None:
+        """An empty stack with the base's secrets, encrypted anew for it. Its settings must already name it as ours."""
+        settings = self.settings(base)
+        arguments = ["stack", "init", stack, "--no-select"]
+        if provider := settings.get("secretsprovider"):
+            arguments += ["--secrets-provider", str(provider)]
+        if program._has_secure(settings.get("config") or {}):
+            arguments += ["--copy-config-from", base]
+        done = self._pulumi(*arguments)
+        if done.code:
+            raise engine.EngineError(
+                f"stack {stack!r} cannot be made: {done.text.strip()}",
+                fix=f"see that `pulumi config -s {base}` can be read here",
+            )
+
+    def up(self, stack: str) -> int:
+        return engine.run(self.root, "up", "--yes", "--skip-preview", "--stack", stack)
+
+    def remove(self, stack: str) -> Done:
+        """Destroy what it has, then forget the stack and its settings. Needs neither its program nor its settings file."""
+        done = self._pulumi("destroy", "--yes", "--skip-preview", "--remove", "--stack", stack)
+        if done.code == 0:
+            self.path(stack).unlink(missing_ok=True)
+        return done
+
+    def restore(self, stack: str) -> None:
+        """The settings of a stack that was deployed from another machine."""
+        if not self.path(stack).exists():
+            self._pulumi("config", "refresh", "--force", "--stack", stack)
+
+    def path(self, stack: str) -> Path:
+        directory = self.root / str(program.project(self.root).get("stackConfigDir") or ".")
+        return directory / f"Pulumi.{short(stack)}.yaml"
+
+    def settings(self, stack: str) -> dict[str, Any]:
+        """{} where there is no file. Raises ProgramError for one that cannot be read."""
+        path = self.path(stack)
+        return program._yaml(path) if path.exists() else {}
+
+    def write(self, stack: str, settings: Mapping[str, Any]) -> None:
+        text = _HEAD + yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
+        path = self.path(stack)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+    def _pulumi(self, *arguments: str) -> Done:
+        try:
+            done = subprocess.run(
+                [engine.executable(self.root), *arguments, "--non-interactive"],
+                cwd=self.root,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError as error:
+            raise LocalCloudError(
+                f"pulumi does not start: {error.strerror}", fix="run `make setup`"
+            ) from None
+        return Done(done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr)
+
+
+def settings_of(
+    base: Mapping[str, Any],
+    now: Mapping[str, Any],
+    lease: Lease,
+    overrides: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The review stack's settings: the base's, with secrets as they are encrypted in `now`, and `overrides` of endpoints
+    over the base's own. Raises ReviewError."""
+    config: dict[str, Any] = {}
+    have = now.get("config") or {}
+    for key, value in (base.get("config") or {}).items():
+        if not program._has_secure(value):
+            config[key] = value
+        elif key in have:
+            config[key] = have[key]
+        else:
+            raise ReviewError(
+                f"the secret setting {key} of the base is not in {lease.stack}'s settings",
+                fix=f"`pilotlight review down` and up again copies it anew, or `pulumi config set --secret {key}`",
+            )
+    endpoints = config.get("pilotlight:endpoints") or {}
+    config["pilotlight:endpoints"] = {
+        **endpoints,
+        **{name: _over(endpoints.get(name), over) for name, over in overrides.items()},
+    }
+    config[KEY] = lease.line()
+    kept = {key: value for key, value in now.items() if key != "config"}
+    return {**kept, "config": config}
+
+
+def _over(under: Any, over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under) if isinstance(under, Mapping) else {}
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = {**below, **value} if both and isinstance(below, Mapping) else value
+    return merged
