@@ -74,9 +74,8 @@ def make(
         if engine is not None:
             previewed = engine.result()
     stream = previewed.stream
-    head_side = preview_side.as_engine_sees(head_side, stream)
     live = preview_side.deployed(stream, planner)
-    after = preview_side.planned(head_side, planner, live)
+    after = preview_side.planned(preview_side.as_engine_sees(head_side, stream), planner, live)
     was = None if base_side is None else preview_side.planned(base_side, planner, {**after.endpoints, **live})
     report = stack_report(
         Facts(
@@ -89,6 +88,7 @@ def make(
             no_engine=previewed.why,
             said=previewed.said,
             deployed=live,
+            declared={one.urn: one.inputs for one in head_side.resources},
             points={key: planner.points(one.intent) for key, one in after.endpoints.items()}
             if points
             else {},

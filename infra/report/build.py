@@ -82,7 +82,8 @@ class Judged:
 @dataclass(frozen=True)
 class Facts:
     """Everything that a report of one stack is made of. `stream` is None when the engine was not asked or not there, and
-    `no_engine` then says why; `said` is what it wrote beside its events. `deployed`: endpoints as the state has them."""
+    `no_engine` then says why; `said` is what it wrote beside its events. `deployed`: endpoints as the state has them.
+    `declared`: inputs by URN as the program gives them, which two runs have in common; those of `head` may be completed."""
 
     project: str
     stack: str
@@ -93,6 +94,7 @@ class Facts:
     no_engine: str = ""
     said: Sequence[Diagnostic] = ()
     deployed: Mapping[str, Planned] = field(default_factory=dict)
+    declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     points: Mapping[str, Any] = field(default_factory=dict)
     book: Book | None = None
     head_commit: str = ""
@@ -147,7 +149,7 @@ def stack_report(facts: Facts) -> StackReport:
         digest=of_changes(
             f"{verdict.value} {reason}",
             changes,
-            {one.urn: one.inputs for one in facts.head.resources},
+            facts.declared,
             {} if stream is None else stream.contents,
             judgements,
             after_plans,

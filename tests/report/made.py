@@ -152,6 +152,7 @@ def facts(count: int = 1, **changed: Any) -> Facts:
         project="shop",
         stack="prod",
         head=head,
+        declared={one.urn: one.inputs for one in head.resources},
         base=Declared([], {name: planned(name) for name in names}),
         judged=judged(
             34,

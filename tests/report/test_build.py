@@ -152,8 +152,8 @@ def test_the_digest_is_of_what_the_change_does() -> None:
         report(judged=CLEAN),
         report(stream=read(lines(2))),
         report(stream=read([*lines(1)][:-1])),
-        report(head=Declared([resource("chat-0", workers={"max": 5})], facts().head.endpoints)),
-        report(head=Declared([resource("chat-0", workers={"max": 4})], {"chat-0": planned("chat-0")})),
+        report(declared={urn("chat-0"): {"workers": {"max": 5}}}),
+        report(head=Declared(facts().head.resources, {"chat-0": planned("chat-0")})),
         report(stream=read([line.replace("b" * 64, "c" * 64) for line in lines(1)])),
     ]
     assert len({one.digest, *(other.digest for other in others)}) == 7
