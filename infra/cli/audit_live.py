@@ -126,13 +126,13 @@ def usd_per_day(live: Live) -> Decimal | None:
     raw = live.facts.get("raw") or {}
     try:
         if live.kind == "endpoint":
-            return _worker_hour(raw) * raw["workers"]["min"] * 24
+            return _worker_hour(raw) * int(raw["workers"]["min"]) * 24
         if live.kind == "pod":
             is_on = raw.get("status") == "RUNNING"
             return Decimal(str(raw.get("cost") or 0)) * 24 if is_on else Decimal(0)
         if live.kind == "network volume":
             kind = "volume" if raw["size"] <= 1000 else "volume_over_1tb"
-            return book.usd_per_gib_month("runpod", kind) * raw["size"] * 24 / 730
+            return book.usd_per_gib_month("runpod", kind) * int(raw["size"]) * 24 / 730
     except (PilotlightError, KeyError, TypeError, ValueError):
         return None
     return None

@@ -37,19 +37,19 @@ class Stacks:
 
     def names(self) -> list[str]:
         """Every stack of the backend that is called like a review stack. Raises EngineError."""
-        done = self._pulumi("stack", "ls", "--json")
-        if done.code:
-            raise engine.EngineError(
-                f"the stacks cannot be listed: {done.text.strip()}",
-                fix="run `pulumi whoami` and see the backend",
-            )
-        return [str(one["name"]) for one in json.loads(done.text or "[]") if is_review(str(one["name"]))]
+        return list(self._listed())
 
     def lease(self, stack: str) -> Lease | None:
-        """From its tag, else from its settings here; None where neither says that it is ours. Raises ReviewError."""
+        """None where nothing says that it is ours. Raises ReviewError.
+
+        Its tag says so; its settings here only of one that has nothing in it yet: they may be of an earlier stack.
+        """
         done = self._pulumi("stack", "tag", "ls", "--json", "--stack", stack)
         tags = json.loads(done.text or "{}") if done.code == 0 else {}
-        for text in (tags.get(KEY), (self.settings(stack).get("config") or {}).get(KEY)):
+        said = [tags.get(KEY)]
+        if not self._listed().get(stack):
+            said.append((self.settings(stack).get("config") or {}).get(KEY))
+        for text in said:
             if isinstance(text, str) and (lease := Lease.parse(text, stack)) is not None:
                 return lease
         return None
@@ -73,6 +73,9 @@ class Stacks:
             arguments += ["--copy-config-from", base]
         done = self._pulumi(*arguments)
         if done.code:
+            self.path(stack).unlink(
+                missing_ok=True
+            )  # or it would say of somebody else's stack that it is ours
             raise engine.EngineError(
                 f"stack {stack!r} cannot be made: {done.text.strip()}",
                 fix=f"see that `pulumi config -s {base}` can be read here",
@@ -108,6 +111,21 @@ class Stacks:
         temporary = path.with_name(f".{path.name}.tmp")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
+
+    def _listed(self) -> dict[str, int]:
+        """How many resources each has."""
+        done = self._pulumi("stack", "ls", "--json")
+        if done.code:
+            raise engine.EngineError(
+                f"the stacks cannot be listed: {done.text.strip()}",
+                fix="run `pulumi whoami` and see the backend",
+            )
+        stacks = json.loads(done.text or "[]")
+        return {
+            str(one["name"]): int(one.get("resourceCount") or 0)
+            for one in stacks
+            if is_review(str(one["name"]))
+        }
 
     def _pulumi(self, *arguments: str) -> Done:
         try:
