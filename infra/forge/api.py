@@ -63,7 +63,8 @@ class Api:
         """The items of all pages of a list. The next page is counted, so that no answer can send the token elsewhere."""
         for page in range(1, _MOST_PAGES + 1):
             answer = self._request("GET", path, doing, params={**params, "page": str(page)})
-            items = self._json(answer, doing)
+            # Gitea writes some empty lists as null.
+            items = self._json(answer, doing) or []
             if not isinstance(items, list):
                 raise self._unexpected(doing)
             yield from items

@@ -4,12 +4,10 @@ import contextlib
 import getpass
 import json
 import os
-import re
 import secrets
 import shutil
 import socket
 import subprocess
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -65,7 +63,12 @@ class Site:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=60) as answer:
-                return json.load(answer)
+                text = answer.read().decode()
+                return (
+                    json.loads(text)
+                    if answer.headers["Content-Type"].startswith("application/json")
+                    else text
+                )
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
 
@@ -81,16 +84,19 @@ class Site:
     def clone_url(self) -> str:
         return f"http://{OWNER}:{self.token}@{self.url.removeprefix('http://')}/{OWNER}/{REPO}.git"
 
-    def run_next_job(self, cache: Path) -> str:
-        """Take one job as a runner does, and give its log once it is done."""
+    def run_next_job(self, cache: Path) -> None:
+        """Take one job as a runner does. Returns once it has succeeded."""
         folder = self.home / f"runner-{secrets.token_hex(4)}"
         folder.mkdir()
         config = folder / "config.yaml"
-        envs = {"PILOTLIGHT_CACHE": str(cache), "HOME": str(folder)}
+        # The machine's own ways to reach package registries, and nothing of another forge's job.
+        theirs = ("GITHUB_", "GITEA_", "CI", "PULUMI_", "PYTEST_", "PILOTLIGHT_", "VIRTUAL_ENV", "_")
+        envs = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+        envs["PILOTLIGHT_CACHE"] = str(cache)
         host = {"workdir_parent": str(folder / "work")}
         config.write_text(json.dumps({"runner": {"envs": envs, "fetch_interval": "100ms"}, "host": host}))
         common = [str(runner()), "--config", str(config)]
-        told = self.admin("actions", "generate-runner-token")
+        told = self.admin("actions", "generate-runner-token").split()[-1]
         register = [
             "register",
             "--no-interactive",
@@ -108,7 +114,9 @@ class Site:
         ):
             done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
             assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        repo = f"/repos/{OWNER}/{REPO}/actions"
+        job = max(self.api("GET", f"{repo}/jobs")["jobs"], key=lambda one: one["id"])
+        assert job["conclusion"] == "success", self.api("GET", f"{repo}/jobs/{job['id']}/logs")
 
 
 @contextlib.contextmanager
@@ -125,15 +133,12 @@ def serve(home: Path) -> Iterator[Site]:
     site.admin("admin", "user", "create", *user, "--admin", "--must-change-password=false")
     told = ["--username", OWNER, "--scopes", "all", "--raw"]
     site.token = site.admin("admin", "user", "generate-access-token", *told).split()[-1]
-    process = subprocess.Popen(
-        [str(binary), "web", "--config", str(home / "app.ini")],
-        env=site.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    log = home / "web.log"
+    with log.open("wb") as out:
+        command = [str(binary), "web", "--config", str(home / "app.ini")]
+        process = subprocess.Popen(command, env=site.environment(), stdout=out, stderr=out)
     try:
-        _wait(process)
+        _wait(process, port, log)
         site.api("POST", "/user/repos", {"name": REPO, "default_branch": "main"})
         yield site
     finally:
@@ -141,16 +146,15 @@ def serve(home: Path) -> Iterator[Site]:
         process.wait(timeout=60)
 
 
-def _wait(process: "subprocess.Popen[str]") -> None:
-    """Until it listens; what it says afterwards is drained, so that it never blocks."""
-    said = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        said.append(line)
-        if re.search(r"Listen: http", line):
-            threading.Thread(target=process.stdout.read, daemon=True).start()
+def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    """Until it listens, or has ended."""
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-    raise AssertionError("".join(said))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+            break
+    raise AssertionError(log.read_text())
 
 
 def _settings(home: Path, static: Path, port: int) -> str:

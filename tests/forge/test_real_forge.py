@@ -43,7 +43,7 @@ def push(site: Site, folder: Path, branch: str) -> str:
     commit = git(folder, "rev-parse", "HEAD")
     repo = f"/repos/{OWNER}/{REPO}"
     for _ in range(2000):
-        known = {one["name"]: one["commit"]["id"] for one in site.api("GET", f"{repo}/branches")}
+        known = {one["name"]: one["commit"]["id"] for one in site.api("GET", f"{repo}/branches") or []}
         if known.get(branch) == commit and not site.api("GET", repo)["empty"]:
             return commit
     raise AssertionError(f"the forge does not take {branch} in: {known}")
