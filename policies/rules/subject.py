@@ -1,7 +1,8 @@
 """A resource as rules see it, with its plan: worked out once, when the first rule asks."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -33,10 +34,13 @@ class NotKnownYet(Exception):
 
 @dataclass
 class Context:
-    """What rules are judged with. `root`: the project, for traces; `today`: for what grows old."""
+    """What rules are judged with, in one run. `root`: the project, for traces; `today`: for what grows old."""
 
     today: date
     root: Path | None = None
+    requests: dict[str, "PlanRequest"] = field(default_factory=dict)
+    """By intent, its name aside, which no plan depends on: endpoints that are alike are planned once."""
+    plans: dict[str, "EndpointPlan"] = field(default_factory=dict)
 
     @cached_property
     def catalog(self) -> "Catalog":
@@ -89,10 +93,14 @@ class Subject:
         from infra.planning.request import PlanRequest
 
         assert self.intent is not None
+        known = self.context.requests
         try:
-            return PlanRequest.from_intent(self.intent)
+            if self._key not in known:
+                known[self._key] = PlanRequest.from_intent(self.intent)
         except PilotlightError as error:
             raise NoPlan(error) from error
+        name = self.intent.get("endpoint")
+        return replace(known[self._key], name=name) if isinstance(name, str) else known[self._key]
 
     @cached_property
     def plan(self) -> "EndpointPlan":
@@ -106,9 +114,18 @@ class Subject:
             said = disagreement(self, self.request)
             if said is not None:
                 raise PilotlightError(said, fix="give the resource the intent that it is declared by")
-            return evaluate(self.request, self.context.catalog, self.context.book, root=self.context.root)
+            known, context = self.context.plans, self.context
+            if self._key not in known:
+                known[self._key] = evaluate(self.request, context.catalog, context.book, root=context.root)
         except PilotlightError as error:
             raise NoPlan(error) from error
+        return replace(known[self._key], name=self.request.name)
+
+    @cached_property
+    def _key(self) -> str:
+        """The same for intents that are planned the same."""
+        intent = {key: value for key, value in (self.intent or {}).items() if key != "endpoint"}
+        return json.dumps(intent, sort_keys=True, default=_marked)
 
     def open(self, *fields: str) -> bool:
         """Whether the plan had to leave out one of these fields, because a preview cannot know it yet."""
@@ -117,3 +134,8 @@ class Subject:
         unknown = {name for name, value in sizes.items() if value is UNKNOWN}
         unknown |= {path.partition(".")[0].partition("[")[0] for path in request.unknown}
         return bool(unknown & set(fields))
+
+
+def _marked(value: Any) -> Any:
+    """No text can be taken for what is unknown."""
+    return {"unknown": True, "\0": 0} if value is UNKNOWN else [type(value).__name__, repr(value)]

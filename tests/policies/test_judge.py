@@ -248,3 +248,27 @@ class TestStack:
     def test_a_stack_without_compute_has_no_prices(self) -> None:
         context = Context(date(2030, 1, 1))
         assert on_stack([Subject(view("a:b:C"), context)], settings(), context) == []
+
+
+def test_endpoints_that_are_alike_are_planned_once_and_keep_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from infra.planning import evaluate as module
+
+    planned = []
+    real = module.evaluate
+    monkeypatch.setattr(
+        module, "evaluate", lambda request, *a, **k: planned.append(request.name) or real(request, *a, **k)
+    )
+    context = Context(TODAY)
+    resources = [endpoint("a"), endpoint("b"), endpoint("c", idle_timeout_s=90)]
+    assert [Subject(one, context).plan.name for one in resources] == ["a", "b", "c"]
+    assert [Subject(one, context).request.name for one in resources] == ["a", "b", "c"]
+    assert planned == ["a", "c"]
+
+
+def test_what_is_unknown_is_not_taken_for_a_text_that_looks_like_it() -> None:
+    context = Context(TODAY)
+    known = Subject(endpoint(traffic={"trace": repr(UNKNOWN)}), context)
+    assert Subject(endpoint(traffic={"trace": UNKNOWN}), context).open("traffic")
+    assert not known.open("traffic")
