@@ -121,7 +121,6 @@ def stack_report(facts: Facts) -> StackReport:
             else ()
         )
     deferred = len({(one.urn, one.policy) for one in judgements if one.level == "deferred"})
-    after_plans = {name: _digestible(one.side) for name, one in facts.head.endpoints.items()}
     return StackReport(
         project=facts.project,
         stack=facts.stack,
@@ -146,14 +145,7 @@ def stack_report(facts: Facts) -> StackReport:
         broken_lines=0 if stream is None else stream.broken,
         notes=tuple(_notes(facts, source)),
         book=facts.book,
-        digest=of_changes(
-            f"{verdict.value} {reason}",
-            changes,
-            facts.declared,
-            {} if stream is None else stream.contents,
-            judgements,
-            after_plans,
-        ),
+        digest=_digest(facts, f"{verdict.value} {reason}", changes, judgements),
         versions=facts.versions,
         seconds=facts.seconds,
     )
@@ -332,6 +324,23 @@ def _diffs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[Diff]:
     for path, before, after in leaves(old, new):
         kind = "add" if before is None else "delete" if after is None else "update"
         yield Diff(path, kind, shown(path, before), shown(path, after))
+
+
+def _digest(facts: Facts, verdict: str, changes: Sequence[Change], judgements: Sequence[Judgement]) -> str:
+    """How far an engine came that stopped early is chance: then only what was declared and what was refused counts."""
+    stream = facts.stream
+    if stream is not None and not (stream.ended and stream.succeeded):
+        errors = [one for one in judgements if one.level == "error"]
+        return of_changes(verdict, (), facts.declared, {}, errors, {})
+    touched = {one.urn for one in changes}
+    return of_changes(
+        verdict,
+        changes,
+        {urn: inputs for urn, inputs in facts.declared.items() if urn in touched},
+        {} if stream is None else stream.contents,
+        judgements,
+        {name: _digestible(one.side) for name, one in facts.head.endpoints.items()},
+    )
 
 
 def _digestible(side: Side) -> Any:

@@ -17,7 +17,7 @@ def of_changes(
     judgements: Iterable[Judgement],
     plans: Mapping[str, Any],
 ) -> str:
-    """SHA-256 in hex of: what happens to which resource at which properties; what head declares of these; the digests of
+    """SHA-256 in hex of: what happens to which resource at which properties; what head declares of them; the digests of
     content among their inputs; what policies said; and what the plans of head say.
 
     Left out is what two previews of the same thing do not have in common: generated names, ids, times, and the base.
@@ -29,7 +29,7 @@ def of_changes(
             [one.op, one.urn, sorted((diff.path, diff.kind, diff.after) for diff in one.diffs)]
             for one in changes
         ],
-        "declared": {one.urn: declared[one.urn] for one in changes if one.urn in declared},
+        "declared": declared,
         "contents": {one.urn: contents[one.urn] for one in changes if one.urn in contents},
         "policies": sorted([one.level, one.policy, one.urn] for one in judgements),
         "plans": plans,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 
-from infra.planning import EndpointPlan, Point
+from infra.planning.plan import EndpointPlan, Point
 from infra.spec.expectations import Slo
 
 SCHEMA = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-from infra.planning import Point
+from infra.planning.plan import Point
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _PAD = 720, 360, 70, 44, 16
 STYLE = """

@@ -159,6 +159,12 @@ def test_the_digest_is_of_what_the_change_does() -> None:
     assert len({one.digest, *(other.digest for other in others)}) == 7
 
 
+def test_how_far_an_engine_came_that_stopped_early_is_not_in_the_digest() -> None:
+    one, other = (report(stream=read(lines(count, end="failed"))).digest for count in (1, 2))
+    assert one == other
+    assert report(judged=judged(1, finding("b")), stream=read(lines(1, end="failed"))).digest != one
+
+
 def test_generated_names_do_not_change_the_digest() -> None:
     made = [
         stack_report(

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import jsonschema
 import pytest
 
-from infra.planning import Point
+from infra.planning.plan import Point
 from infra.report import data, page, text
 from infra.report.build import Declared
 from infra.report.events import read
