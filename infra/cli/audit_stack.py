@@ -113,7 +113,8 @@ def stacks(root: Path) -> list[str]:
     )
     if done.returncode:
         raise engine.EngineError(
-            f"the stacks cannot be listed: {done.stderr.strip()}", fix="run `pulumi whoami` and see the backend"
+            f"the stacks cannot be listed: {done.stderr.strip()}",
+            fix="run `pulumi whoami` and see the backend",
         )
     return [str(entry["name"]) for entry in json.loads(done.stdout or "[]")]
 

@@ -18,6 +18,10 @@ COMMANDS = {
     "comment": "post previews on a pull request; compare a merge with what was reviewed",
     "preview": "what a change does, costs and breaks, as one report per stack",
     "check": "judge a stack by its rules, offline: text, JSON, SARIF, JUnit",
+    "audit": "live against declared: orphans, idle spenders, versions behind",
+    "spend": "what was billed, against what was planned",
+    "traffic": "a traffic profile from an endpoint's own record, for the plan",
+    "review": "a short-lived stack for a pull request: up, down, reap, list",
     "cloud": "the local cloud: up, down, status, logs, env, reset",
 }
 
