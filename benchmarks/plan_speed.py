@@ -16,11 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from infra.catalog import load  # noqa: E402
-from infra.planning import PlanRequest, space  # noqa: E402
+from infra.planning import space  # noqa: E402
 from infra.planning.engine import run_single  # noqa: E402
 from infra.planning.evaluate import evaluate  # noqa: E402
 from infra.planning.gaps import gap_sweep, levels  # noqa: E402
 from infra.planning.kernel import available, run_kernel  # noqa: E402
+from infra.planning.request import PlanRequest  # noqa: E402
 from infra.planning.run import Boot, Policy  # noqa: E402
 from infra.planning.search import search  # noqa: E402
 from infra.spec.declarations import EndpointSpec  # noqa: E402

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from infra.catalog import Catalog, PriceBook, PriceMissing, load
-from infra.planning import usd_per_container_hour
+from infra.planning.money import usd_per_container_hour
 from infra.spec.declarations import Cloud, CpuSpec, JobSpec
 
 _CENT = Decimal("0.01")

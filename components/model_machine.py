@@ -14,7 +14,7 @@ from components.on_runpod import secret_environment
 from components.refusals import refused
 from components.runpod_pod import hardware, misplaced_regions, network_volume
 from infra.catalog import PriceMissing, load
-from infra.planning import monthly_range
+from infra.planning.cost import monthly_range
 from infra.spec.declarations import (
     Cloud,
     CpuSpec,

@@ -13,7 +13,8 @@ from components.model_image import ModelImage
 from components.refusals import refused
 from infra.catalog import load
 from infra.modal.sdk import App
-from infra.planning import CostRange, monthly_range, usd_per_container_hour
+from infra.planning.cost import CostRange, monthly_range
+from infra.planning.money import usd_per_container_hour
 from infra.spec.declarations import Auth, Cloud, PipelineSpec, SpecError, Step, Workers, parse, wire
 from infra.spec.parsing import Problem
 from infra.spec.pipeline import ENTRY

@@ -6,8 +6,8 @@ import pulumi
 
 from infra.catalog import load
 from infra.kit.local import seek_root
-from infra.planning import PlanRequest
 from infra.planning.recorded import Placements, Recorded, leaves_open, read
+from infra.planning.request import PlanRequest
 from infra.planning.search import search
 from infra.spec.declarations import EndpointSpec, SpecError
 from infra.spec.parsing import Problem

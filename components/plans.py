@@ -4,8 +4,9 @@ from typing import Any
 
 from infra.catalog import load
 from infra.kit.local import seek_root
-from infra.planning import EndpointPlan, PlanRequest
 from infra.planning.evaluate import evaluate
+from infra.planning.plan import EndpointPlan
+from infra.planning.request import PlanRequest
 from infra.spec.declarations import EndpointSpec
 
 

@@ -14,7 +14,8 @@ from infra.spec.errors import PilotlightError
 from infra.spec.nearest import nearest
 
 if TYPE_CHECKING:
-    from infra.planning import EndpointPlan, Placement, PlanRequest
+    from infra.planning.plan import EndpointPlan, Placement
+    from infra.planning.request import PlanRequest
 
 VERSION = 1
 _OPEN: dict[str, Any] = {"cloud": "auto", "gpu": "auto", "workers": "auto"}
@@ -85,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
 def plan_all(root: Path, program: Any, names: list[str], trace: str | None = None) -> list[Planned]:
     """A plan for each endpoint that the program declares. Raises `PlanError` for an unknown name or none at all."""
     from infra.catalog import load
-    from infra.planning import PlanRequest
     from infra.planning.evaluate import FULL_REQUESTS, evaluate
+    from infra.planning.request import PlanRequest
     from infra.planning.search import search
     from infra.spec.expectations import Traffic
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from infra.planning import ColdStart, EndpointPlan, Placement
+from infra.planning.plan import ColdStart, EndpointPlan, Placement
 
 if TYPE_CHECKING:
     from infra.cli.plan import Planned

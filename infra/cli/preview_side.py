@@ -10,8 +10,8 @@ from infra.catalog import load
 from infra.cli import program
 from infra.cli.check import judge_all
 from infra.cli.check_views import Given
-from infra.planning import PlanRequest
 from infra.planning.evaluate import evaluate
+from infra.planning.request import PlanRequest
 from infra.planning.search import NothingToPlace, search
 from infra.report.build import Declared, Judged, Planned, Resource
 from infra.report.events import Stream

@@ -7,7 +7,7 @@ import pytest
 
 from components.modal_mapping import image_chain, to_modal
 from infra.catalog import load
-from infra.planning import usd_per_spec_hour
+from infra.planning.money import usd_per_spec_hour
 from infra.spec.declarations import EndpointSpec, ImageSpec, parse
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from infra.catalog import load
-from infra.planning import PlanRequest
 from infra.planning.cold_start import phases_of, total
 from infra.planning.plan import Phase
+from infra.planning.request import PlanRequest
 from infra.planning.speed import kv_bytes_per_token, llm_speed
 from infra.planning.vram import vram_fit
 from infra.spec.declarations import LlmSpec, MeasuredSpeed

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from infra.catalog import load
-from infra.planning import PlanRequest
 from infra.planning.consolidate import Member, consolidation, superposed
 from infra.planning.evaluate import evaluate
 from infra.planning.profile import TrafficProfile
+from infra.planning.request import PlanRequest
 from infra.planning.synthetic import profile_of
 from infra.spec.declarations import Traffic, Workers
 

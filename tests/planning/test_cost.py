@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from infra.planning import monthly_range
+from infra.planning.cost import monthly_range
 
 
 @pytest.mark.parametrize(

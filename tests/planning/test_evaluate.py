@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from infra.catalog import PriceMissing, UnknownGpu, load
-from infra.planning import EndpointPlan, PlanRequest
 from infra.planning.evaluate import NotPlaced, evaluate
+from infra.planning.plan import EndpointPlan
+from infra.planning.request import PlanRequest
 from infra.spec.declarations import EndpointSpec, wire
 from infra.spec.findings import UNKNOWN
 

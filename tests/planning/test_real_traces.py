@@ -11,11 +11,11 @@ from random import Random
 import pytest
 
 from infra.catalog import load
-from infra.planning import PlanRequest
 from infra.planning.evaluate import evaluate
 from infra.planning.gaps import clairvoyant_s, gap_sweep, levels
 from infra.planning.kernel import run_kernel
 from infra.planning.profile import TrafficProfile
+from infra.planning.request import PlanRequest
 from infra.planning.run import Boot, Policy
 from infra.planning.simulate import simulate
 from infra.planning.synthetic import profile_of

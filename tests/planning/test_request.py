@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.planning import PlanRequest
+from infra.planning.request import PlanRequest
 from infra.spec.declarations import EndpointSpec, SpecError, wire
 from infra.spec.findings import UNKNOWN
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from infra.catalog import PriceMissing, load
-from infra.planning import Placement, PlanRequest
 from infra.planning import space as space_module
 from infra.planning.gaps import clairvoyant_s, levels
-from infra.planning.plan import EndpointPlan
+from infra.planning.plan import EndpointPlan, Placement
 from infra.planning.profile import TrafficProfile
 from infra.planning.reasons import favour
+from infra.planning.request import PlanRequest
 from infra.planning.search import NothingToPlace, _Search, search
 from infra.planning.synthetic import profile_of
 from infra.spec.declarations import EndpointSpec, Questions, Slo, Traffic
