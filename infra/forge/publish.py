@@ -55,7 +55,7 @@ def reviewed(forge: Forge, pull: Pull, wanted: Iterable[Marker], say: Callable[[
         seen = None if comment is None else Marker.parse(comment.body)
         if seen is None:
             reasons.append(f"{marker.stack}: no preview of it was posted on {pull.url}")
-        elif seen.digest != marker.digest:
+        elif not _same_digest(seen.digest, marker.digest):
             reasons.append(
                 f"{marker.stack}: reviewed was digest {seen.digest[:12]}, and now it would be {marker.digest[:12]}"
             )
@@ -97,7 +97,7 @@ def _post(
         )
         return Outcome(Action.CREATED, created.url)
     seen = Marker.parse(existing.body)
-    if seen is not None and seen.digest == marker.digest:
+    if seen is not None and _same_digest(seen.digest, marker.digest):
         return Outcome(Action.UNCHANGED, existing.url)
     if seen is not None and marker.head == NO_HEAD and _same_head(seen.head, pull.head):
         return Outcome(
@@ -164,6 +164,11 @@ def _is_stale(marker: Marker, pull: Pull) -> bool:
 
 def _same_head(one: str, other: str) -> bool:
     return bool(one and other) and (one.startswith(other) or other.startswith(one))
+
+
+def _same_digest(one: str, other: str) -> bool:
+    """Noughts stand for a report without a digest, which agrees with nothing."""
+    return one == other and one.strip("0") != ""
 
 
 def _digest(comment: Comment) -> str:

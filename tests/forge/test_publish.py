@@ -148,6 +148,16 @@ def test_what_was_reviewed_agrees(site: Site) -> None:
     assert "cdcdcdcdcdcd" in reviewed(site.forge(), pull, [other], site.said.append)[0]
 
 
+def test_reports_without_a_digest_agree_with_nothing(site: Site) -> None:
+    nothing = report(digest="0" * 64)
+    assert [*post(site, nothing), *post(site, nothing)] == [Action.CREATED, Action.UPDATED]
+    site.world.pulls[7].merge = "e" * 40
+    pull, marker = site.forge().pull_of_commit("e" * 40), Marker.parse(nothing)
+    assert pull is not None
+    assert marker is not None
+    assert reviewed(site.forge(), pull, [marker], site.said.append) != []
+
+
 @every_kind
 def test_nobody_reviewed_what_was_not_posted_by_us_or_came_from_a_fork(site: Site) -> None:
     marker = Marker.parse(report())
