@@ -53,7 +53,7 @@ def of_program(root: Path, stack: str) -> tuple[str, list[Given]]:
     for one in ran.declarations:
         if not one.custom or not one.type.startswith(_OURS):
             continue
-        inputs, invalid, secrets = _completed(one.type, one.inputs, one.secrets)
+        inputs, invalid, secrets = completed(one.type, one.inputs, one.secrets)
         view = ResourceView(one.type, one.urn, one.name, stack, ran.project, inputs, secrets)
         given.append(Given(view, one.source, invalid))
     return ran.project, given
@@ -81,7 +81,7 @@ def of_file(path: Path, stack: str | None) -> tuple[str, str, list[Given]]:
     return next(iter(projects), ""), stack or next(iter(stacks), ""), list(found.values())
 
 
-def _completed(
+def completed(
     type: str, inputs: Mapping[str, Any], secrets: frozenset[Place]
 ) -> tuple[Mapping[str, Any], tuple[Finding, ...], frozenset[Place]]:
     """Inputs with the provider's defaults, what it would refuse, and the secret places with those of its schema."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMATS = ("markdown", "html", "json", "text", "sarif", "junit")
 SUFFIXES = {"markdown": "md", "html": "html", "json": "json", "text": "txt", "sarif": "sarif", "junit": "xml"}
 _AT_ONCE = 4
+_MANY = 5
 
 
 def add_commands(subparsers: Any) -> None:
@@ -42,6 +43,13 @@ def add_commands(subparsers: Any) -> None:
         "--output",
         metavar="FILE",
         help="write here; an existing directory gets a file per stack (default: stdout)",
+    )
+    parser.add_argument(
+        "--policy-pack",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a pack that the engine asks; may be given again",
     )
     parser.add_argument(
         "--offline", action="store_true", help="do not ask the engine: declarations and plans only"
@@ -129,6 +137,7 @@ def _all(root: Path, names: list[str], base: Base | None, head: str, args: argpa
                 head=head,
                 offline=args.offline,
                 points=args.format == "html",
+                packs=args.policy_pack,
                 progress=progress.of(stack),
             )
             for stack in names
@@ -159,14 +168,14 @@ def _write(report: "Report", format_: str, to: Path | None) -> None:
 
 
 def _by_file(report: "Report") -> Iterator[tuple[str, "Report"]]:
-    """One report per stack, and the roll-up where there is not exactly one."""
+    """One report per stack, and the roll-up where there is none or there are many."""
     from dataclasses import replace
 
     from infra.report.model import ROLL_UP
 
     for stack in report.stacks:
         yield stack.stack, replace(report, stacks=(stack,))
-    if len(report.stacks) != 1:
+    if not report.stacks or len(report.stacks) > _MANY:
         yield ROLL_UP, report
 
 

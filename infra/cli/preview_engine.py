@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,7 +20,7 @@ _NO_STACK = re.compile(r"no stack named|stack .* not found", re.IGNORECASE)
 _NO_BACKEND = re.compile(
     r"PULUMI_ACCESS_TOKEN|not logged in|problem logging in|pulumi login|invalid access token|unauthorized|connection refused"
     r"|no such host|dial tcp|i/o timeout|could not (?:open|list|read)|unable to (?:open|read|load).*(?:bucket|backend|state)"
-    r"|passphrase|failed to decrypt|no credential|read .pilotlight",
+    r"|passphrase|failed to decrypt|no credential|\.pulumi/meta\.yaml|get credentials",
     re.IGNORECASE,
 )
 _TIDY = re.compile(r"^error: ", re.IGNORECASE)
@@ -32,13 +32,22 @@ class Previewed:
 
     stream: events.Stream | None
     why: str = ""
+    fresh: bool = False
+    """Whether the stack is not there yet."""
     said: tuple[Diagnostic, ...] = ()
 
 
-def preview(root: Path, stack: str, progress: Callable[[int], None] = lambda count: None) -> Previewed:
-    """Run it. `progress` is told how many resources have been looked at."""
+def preview(
+    root: Path,
+    stack: str,
+    packs: Sequence[str] = (),
+    progress: Callable[[int], None] = lambda count: None,
+) -> Previewed:
+    """Run it, with policy packs. `progress` is told how many resources have been looked at."""
     try:
         command = [engine.executable(root), "preview", "--json", "--non-interactive", "--stack", stack]
+        for pack in packs:
+            command += ["--policy-pack", pack]
     except engine.EngineError as error:
         return Previewed(None, f"no preview of the engine: {error.what}")
     with tempfile.TemporaryFile("w+", errors="replace") as beside:
@@ -75,7 +84,7 @@ def told(stream: events.Stream, beside: str, code: int, stack: str) -> Previewed
             fix = f"wait for the other run to end, or `pulumi cancel -s {stack}` if it is dead"
             return Previewed(stream, said=(Diagnostic("error", f"the stack is locked: {said}. Fix: {fix}"),))
         if _NO_STACK.search(said):
-            return Previewed(None, "the stack is not in the backend yet, so only declarations are compared")
+            return Previewed(None, "the stack is not in the backend yet, so all of it is new", fresh=True)
         if _NO_BACKEND.search(said):
             return Previewed(
                 None, f"the state of the stack cannot be reached, so only declarations are compared: {said}"

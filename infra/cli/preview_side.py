@@ -9,7 +9,7 @@ from typing import Any
 from infra.catalog import load
 from infra.cli import program
 from infra.cli.check import judge_all
-from infra.cli.check_views import Given
+from infra.cli.check_views import Given, completed
 from infra.planning.evaluate import evaluate
 from infra.planning.request import PlanRequest
 from infra.planning.search import NothingToPlace, search
@@ -18,7 +18,7 @@ from infra.report.events import Stream
 from infra.report.model import Book, Judgement, Met, Side
 from infra.report.paths import decoded, secret_places
 from infra.spec.errors import PilotlightError
-from infra.spec.findings import UNKNOWN, ResourceView
+from infra.spec.findings import UNKNOWN, Finding, ResourceView
 from policies.gate import today
 from policies.settings import SettingsError
 
@@ -76,7 +76,12 @@ def as_engine_sees(head: Declared, stream: Stream | None) -> Declared:
         return head
     inputs = stream.inputs
     resources = [
-        replace(one, inputs=decoded(inputs[one.urn]), secrets=frozenset(secret_places(inputs[one.urn])))
+        replace(
+            one,
+            inputs=decoded(inputs[one.urn]),
+            secrets=frozenset(secret_places(inputs[one.urn])),
+            complete=True,
+        )
         if one.custom and one.urn in inputs
         else one
         for one in head.resources
@@ -102,11 +107,7 @@ def deployed(stream: Stream | None, planner: Planner) -> dict[str, Planned]:
 
 def judged(root: Path, project: str, stack: str, head: Declared) -> Judged:
     """All rules over all resources, with the stack's settings. Settings that are wrong block everything."""
-    given = [
-        Given(ResourceView(one.type, one.urn, one.name, stack, project, one.inputs, one.secrets), one.source)
-        for one in head.resources
-        if one.custom
-    ]
+    given = [_given(one, project, stack) for one in head.resources if one.custom]
     try:
         verdict = judge_all(root, project, stack, given, today())
     except SettingsError as error:
@@ -127,6 +128,17 @@ def judged(root: Path, project: str, stack: str, head: Declared) -> Judged:
     )
     met = tuple(Met(one.urn, one.type, one.name, one.rules, one.source) for one in verdict.judged)
     return Judged(judgements, met, verdict.rules)
+
+
+def _given(one: Resource, project: str, stack: str) -> Given:
+    """What no provider has seen yet is completed and checked here as it would be there."""
+    inputs, secrets = one.inputs, one.secrets
+    invalid: tuple[Finding, ...] = ()
+    if not one.complete and one.type.startswith("pilotlight-"):
+        inputs, invalid, secrets = completed(one.type, inputs, secrets or frozenset())
+    return Given(
+        ResourceView(one.type, one.urn, one.name, stack, project, inputs, secrets), one.source, invalid
+    )
 
 
 def book() -> Book:

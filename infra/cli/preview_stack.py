@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -51,6 +51,7 @@ def make(
     head: str,
     offline: bool,
     points: bool,
+    packs: Sequence[str],
     progress: Say,
 ) -> Made:
     """Whatever goes wrong with the program, the engine or the base is in the report."""
@@ -62,7 +63,11 @@ def make(
         engine = None
         if not offline:
             engine = pool.submit(
-                preview_engine.preview, root, stack, lambda count: progress(f"{count} resources", whole=False)
+                preview_engine.preview,
+                root,
+                stack,
+                packs,
+                lambda count: progress(f"{count} resources", whole=False),
             )
         declaring = pool.submit(_declared, root, stack, planner)
         before = None if base is None else pool.submit(_before, base, stack, planner)
@@ -86,6 +91,7 @@ def make(
             judged=Judged() if after.why else preview_side.judged(root, name, stack, after),
             stream=stream,
             no_engine=previewed.why,
+            fresh=previewed.fresh,
             said=previewed.said,
             deployed=live,
             declared={one.urn: one.inputs for one in head_side.resources},

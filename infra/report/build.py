@@ -44,6 +44,8 @@ class Resource:
     source: tuple[str, int] | None = None
     secrets: frozenset[tuple[str | int, ...]] | None = None
     """Places of secrets in the inputs; None where nobody can tell."""
+    complete: bool = False
+    """Whether a provider has checked the inputs and filled in what it adds."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Facts:
     judged: Judged = field(default_factory=Judged)
     stream: Stream | None = None
     no_engine: str = ""
+    fresh: bool = False
+    """Whether the stack is not there yet: then everything is to be created."""
     said: Sequence[Diagnostic] = ()
     deployed: Mapping[str, Planned] = field(default_factory=dict)
     declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -113,6 +117,8 @@ def stack_report(facts: Facts) -> StackReport:
     endpoints = tuple(_endpoints(before, facts))
     if stream is not None:
         changes, compared = tuple(stream.changes), True
+    elif facts.fresh and not facts.head.why:
+        changes, compared = tuple(declared_changes((), facts.head.resources)), True
     else:
         compared = facts.base is not None and not facts.base.why
         changes = (
@@ -224,15 +230,15 @@ def _differs(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _judgements(facts: Facts) -> Iterable[Judgement]:
     """Of the rules, then what only the engine found: its providers see more than a program declares."""
     refused = {(one.urn, one.policy): one for one in _refusals(facts.stream, facts.head)}
+    ours = []
     for one in facts.judged.judgements:
-        better = refused.get((one.urn, one.policy))
-        if better is None:
-            yield one
-        elif one.level == "error":
-            refused.pop((one.urn, one.policy))
-            yield one
-    yield from refused.values()
-    yield from _violations(facts.stream, facts.head)
+        if one.level == "error":
+            refused.pop((one.urn, one.policy), None)
+        if (one.urn, one.policy) not in refused:
+            ours.append(one)
+    ours += refused.values()
+    yield from ours
+    yield from _violations(facts.stream, facts.head, {(one.urn, one.policy, one.level) for one in ours})
 
 
 def _refusals(stream: Stream | None, head: Declared) -> Iterable[Judgement]:
@@ -257,11 +263,15 @@ def _refusals(stream: Stream | None, head: Declared) -> Iterable[Judgement]:
         )
 
 
-def _violations(stream: Stream | None, head: Declared) -> Iterable[Judgement]:
+def _violations(
+    stream: Stream | None, head: Declared, told: set[tuple[str, str, str]]
+) -> Iterable[Judgement]:
     if stream is None:
         return
     sources = {one.urn: one.source for one in head.resources}
     for one in stream.violations:
+        if (one.urn, one.policy, one.level) in told:  # the project's own pack says what its rules say
+            continue
         yield Judgement(
             policy=one.policy,
             level=one.level,

@@ -50,7 +50,7 @@ def based_on(report: StackReport) -> str:
     """What the changes were told from."""
     if report.basis is Basis.ENGINE:
         return "the engine's preview over the state of the stack"
-    return "the declarations of base and head" if report.compared else "the declarations of head alone"
+    return "the declarations of base and head" if report.base else "the declarations of head alone"
 
 
 def usd(amount: Decimal | None) -> str:

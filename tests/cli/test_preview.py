@@ -140,7 +140,6 @@ def test_several_stacks_are_a_roll_up_or_a_file_each(shop: Path, preview: Previe
     assert {name: marker and marker.stack for name, marker in files.items()} == {
         "dev.md": "dev",
         "prod.md": "prod",
-        f"{ROLL_UP}.md": ROLL_UP,
     }
 
 

@@ -45,8 +45,8 @@ def _credentials(value: Any) -> Iterator[str]:
 
 def test_a_change_is_told_from_the_state_and_priced_from_both_programs(reviewed: Checkout) -> None:
     reviewed.edit("max=2", "max=1")
-    told = _preview(reviewed, "--format", "json")
-    [stack] = [one for one in json.loads(told)["stacks"] if one["stack"] == "dev"]
+    told = _preview(reviewed, "-s", "dev", "--format", "json")
+    [stack] = json.loads(told)["stacks"]
     assert (stack["verdict"], stack["basis"], stack["counts"]) == ("ok", "engine", {"update": 2})
     [change] = [one for one in stack["changes"] if one["type"] == "pilotlight-runpod:index:Endpoint"]
     assert {"path": "workers.max", "kind": "update", "before": "2", "after": "1"} in change["diffs"]

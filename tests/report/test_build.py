@@ -105,6 +105,22 @@ def test_a_violation_of_a_pack_blocks() -> None:
         )
 
 
+def test_what_a_pack_repeats_of_the_rules_is_told_once() -> None:
+    body = {
+        "resourceUrn": urn("chat-0"),
+        "message": "again",
+        "policyName": "cold-start-slo",
+        "policyPackName": "own",
+    }
+    stream = read([*lines(1, end="failed"), event(9, policyEvent={**body, "enforcementLevel": "mandatory"})])
+    assert [one.pack for one in report(judged=judged(1, finding("chat-0")), stream=stream).judgements] == [""]
+
+
+def test_a_stack_that_is_not_there_yet_is_all_new() -> None:
+    made = report(judged=judged(1), stream=None, no_engine="not there", fresh=True)
+    assert (made.counts(), made.compared) == ({"create": 1}, True)
+
+
 REFUSED = "pilotlight-runpod:index:Endpoint resource 'chat-0' has a problem: asks for 200 Fix: ask for 5 [worker-quota]"
 
 
