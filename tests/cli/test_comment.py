@@ -111,6 +111,11 @@ def test_merged_otherwise_asks_again_until_its_digest_is_approved(
     assert main(["comment", "--reviewed", "--file", merged, "--approved", "cd" * 32]) == 0
 
 
+def test_noughts_are_no_digest_that_could_be_approved(job: Job) -> None:
+    body = job.write("a.md", report(digest="0" * 64))
+    assert main(["comment", "--reviewed", "--file", body, "--approved", "0" * 64]) == 4
+
+
 def test_a_push_without_a_pull_request_was_not_reviewed(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["comment", "--reviewed", "--file", job.write("a.md", report())]) == 4
     assert "nobody has reviewed it" in capsys.readouterr().err

@@ -130,3 +130,22 @@ def help_of(command: str) -> str:
     with contextlib.redirect_stdout(out), pytest.raises(SystemExit):
         main([command, "--help"])
     return out.getvalue()
+
+
+def test_the_page_has_a_gitlab_job_that_can_be_copied() -> None:
+    (block,) = re.findall(
+        r"```yaml\n(preview:.*?)```", (ROOT / "docs/pull-requests.md").read_text(), re.DOTALL
+    )
+    script = yaml.safe_load(block)["preview"]["script"]
+    assert all(isinstance(line, str) for line in script)
+    assert "--head" in help_of("preview")
+
+
+@pytest.mark.parametrize(
+    "option", ["--reviewed", "--issue", "--annotations", "--forge", "--repo", "--pr", "--api-url", "--author"]
+)
+def test_the_page_tells_every_option(option: str) -> None:
+    assert (
+        f"`{option}" in (text := (ROOT / "docs/pull-requests.md").read_text()) or f"comment {option} " in text
+    )
+    assert option in help_of("comment")
