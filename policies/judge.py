@@ -36,7 +36,7 @@ def on_subject(subject: Subject, settings: Settings, context: Context) -> list[F
             found.append(at_up(rule.id, "", "what the plan is made of"))
         except Exception as error:
             found.append(_broken(rule.id, error))
-    return _masked(_excepted(found, settings.exceptions, subject.view, context.today), subject.view)
+    return _masked(_excepted(found, settings.exceptions, subject.view, context.today), [subject.view])
 
 
 def applying(subject: Subject, settings: Settings) -> list[Rule]:
@@ -63,18 +63,20 @@ def on_stack(subjects: Sequence[Subject], settings: Settings, context: Context) 
             found.append(at_up(rule.id, "", "what the plans are made of"))
         except Exception as error:
             found.append(_broken(rule.id, error))
-    return list(_excepted(found, settings.exceptions, None, context.today))
+    views = [subject.view for subject in subjects]
+    return _masked(_excepted(found, settings.exceptions, None, context.today), views)
 
 
-def _masked(findings: Iterable[Finding], view: ResourceView) -> list[Finding]:
+def _masked(findings: Iterable[Finding], views: Sequence[ResourceView]) -> list[Finding]:
     """No finding tells what is secret, whatever its rule quotes."""
     found = list(findings)
-    if not found or not view.secrets:
+    places = [(view.inputs, place) for view in views for place in view.secrets or ()]
+    if not found or not places:
         return found
     from infra.kit.faults import redact
     from infra.kit.wire import Secret, secret_texts
 
-    texts = [text for place in view.secrets for text in secret_texts(Secret(_at(view.inputs, place)))]
+    texts = {text for inputs, place in places for text in secret_texts(Secret(_at(inputs, place)))}
     return [
         replace(
             one,

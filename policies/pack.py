@@ -13,8 +13,7 @@ from typing import Any
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
-from infra.kit.faults import redact
-from infra.kit.wire import Tree, decode, plain, secret_paths, secret_texts
+from infra.kit.wire import Tree, decode, plain, secret_paths
 from infra.spec.findings import Finding, ResourceView, Severity
 from policies import settings as files
 from policies.gate import today
@@ -73,31 +72,30 @@ class Pack(analyzer_pb2_grpc.AnalyzerServicer):
         try:
             settings = self._settings(subject.view.stack)
         except files.SettingsError as error:
-            return self._response(tree, [Finding(SETTINGS, "", error.what, error.fix)])
+            return self._response([Finding(SETTINGS, "", error.what, error.fix)])
         found = on_subject(subject, settings, self.context)
         self.pairs[request.urn] = len(applying(subject, settings))
         left = {one.rule: self._level(one, settings) for one in found if one.severity is Severity.DEFERRED}
         self.open[request.urn] = len(left)
         self.failed[request.urn] = sum(level == _BLOCK for level in left.values())
-        return self._response(tree, found, settings)
+        return self._response(found, settings)
 
     async def AnalyzeStack(self, request: Any, context: Any) -> Any:
-        subjects, secrets = [], {}
+        subjects = []
         for resource in request.resources:
             if resource.urn not in self.judged:
                 self.judged[resource.urn] = Subject(
                     _view(resource, _inputs(resource.properties)), self.context
                 )
             subjects.append(self.judged[resource.urn])
-            secrets[resource.urn] = _inputs(resource.properties)
         if not subjects:
-            return self._response({}, [self._proved([])])
+            return self._response([self._proved([])])
         try:
             settings = self._settings(subjects[0].view.stack)
         except files.SettingsError as error:
-            return self._response({}, [Finding(SETTINGS, "", error.what, error.fix)])
+            return self._response([Finding(SETTINGS, "", error.what, error.fix)])
         found = on_stack(subjects, settings, self.context)
-        return self._response(secrets, [*found, self._proved([one.view.urn for one in subjects])], settings)
+        return self._response([*found, self._proved([one.view.urn for one in subjects])], settings)
 
     async def Remediate(self, request: Any, context: Any) -> Any:
         """None: every fix here is a choice between cost, speed and safety, which is not the pack's to make."""
@@ -121,15 +119,14 @@ class Pack(analyzer_pb2_grpc.AnalyzerServicer):
             )
         return Finding(PROVED, "", said, severity=Severity.WARNING)
 
-    def _response(self, tree: Tree, found: list[Finding], settings: files.Settings | None = None) -> Any:
-        texts = list(secret_texts(tree))
+    def _response(self, found: list[Finding], settings: files.Settings | None = None) -> Any:
         diagnostics = [
             analyzer_pb2.AnalyzeDiagnostic(
                 policyName=finding.rule,
                 policyPackName=NAME,
                 policyPackVersion=VERSION,
                 description=_description(finding.rule),
-                message=redact(_told(finding), texts),
+                message=_told(finding),
                 enforcementLevel=level,
             )
             for finding in found

@@ -14,7 +14,6 @@ import pydantic
 from infra.spec.errors import PilotlightError
 from infra.spec.findings import ResourceView
 from infra.spec.nearest import nearest
-from infra.spec.parsing import problems_of
 from policies.rules import RULES, STACK_RULES, RuleSettings
 
 FILE = Path("policies/settings.yaml")
@@ -81,9 +80,16 @@ def _settings(rule_id: str, layers: list[Mapping[str, Any]]) -> RuleSettings:
     try:
         parsed: RuleSettings = model.model_validate(values)
     except pydantic.ValidationError as error:
-        problems = "; ".join(map(str, problems_of(model, error)))
-        raise SettingsError(f"{FILE}: rule {rule_id}: {problems}", fix="correct the file") from None
+        raise SettingsError(
+            f"{FILE}: rule {rule_id}: {_problems(model, error)}", fix="correct the file"
+        ) from None
     return parsed
+
+
+def _problems(model: type[pydantic.BaseModel], error: pydantic.ValidationError) -> str:
+    from infra.spec.parsing import problems_of  # loads the declarations' types, which no provider needs
+
+    return "; ".join(map(str, problems_of(model, error)))
 
 
 def _exceptions(given: Any) -> list[Exempt]:
@@ -95,9 +101,9 @@ def _exceptions(given: Any) -> list[Exempt]:
         try:
             exempt = Exempt.model_validate(values)
         except pydantic.ValidationError as error:
-            problems = "; ".join(map(str, problems_of(Exempt, error)))
             raise SettingsError(
-                f"{where}: {problems}", wanted="rule, resource, owner, reason and expires (a date)"
+                f"{where}: {_problems(Exempt, error)}",
+                wanted="rule, resource, owner, reason and expires (a date)",
             ) from None
         _known(exempt.rule, where)
         found.append(exempt)

@@ -51,4 +51,4 @@ def _case(suite: Element, one: Judged, rule: str, found: list[Finding]) -> str |
 
 def _clean(text: str) -> str:
     """What XML 1.0 cannot hold, not even escaped, is replaced."""
-    return text
+    return _NO_XML.sub("\ufffd", text)

@@ -1,5 +1,7 @@
 """Levels, exceptions, and what is found where no plan can be made or a rule breaks."""
 
+import time
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -272,3 +274,37 @@ def test_what_is_unknown_is_not_taken_for_a_text_that_looks_like_it() -> None:
     known = Subject(endpoint(traffic={"trace": repr(UNKNOWN)}), context)
     assert Subject(endpoint(traffic={"trace": UNKNOWN}), context).open("traffic")
     assert not known.open("traffic")
+
+
+def hidden(resource: ResourceView, *places: tuple[str | int, ...]) -> ResourceView:
+    return replace(resource, secrets=frozenset(places))
+
+
+def test_no_finding_tells_what_is_secret() -> None:
+    resource = hidden(view(image="r/canary-5f1e", intent={"job": "x"}), ("image",), ("none", 0))
+    [finding] = found(resource)
+    assert finding.rule == "image-digest"
+    assert "canary" not in str(finding)
+    assert "[secret]" in finding.message
+
+
+def test_no_finding_on_the_stack_tells_what_is_secret() -> None:
+    resource = hidden(endpoint(gpu=["canary-5f1e"]), ("intent", "gpu"))
+    context = Context(TODAY)
+    [finding] = on_stack(
+        [Subject(resource, context)], settings(stack_budget={"max_usd_per_month": 5}), context
+    )
+    assert "cannot be told" in finding.message
+    assert "canary" not in str(finding)
+
+
+def test_ten_thousand_exceptions_cost_no_time_where_nothing_is_found_and_little_where_something_is() -> None:
+    many = tuple(exempt(resource=f"*{index}*a*b*") for index in range(10_000))
+    given = settings(many, image_digest=UNPINNED)
+    context = Context(TODAY)
+    judge(view(image="r/x"), given, context)  # patterns are compiled once
+    began = time.process_time()
+    for _ in range(10):
+        judge(endpoint(), given, context)
+        judge(view(name="ab" * 50, image="r/x"), given, context)
+    assert time.process_time() - began < 3
