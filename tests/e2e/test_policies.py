@@ -17,9 +17,13 @@ def test_one_rule_set_at_every_gate(lit: Checkout) -> None:
     try:
         assert "resource x rule pairs proved" in _packed(lit, code=0)
 
-        settings.write_text("worker-quota: {severity: error, modal: 1}\nprice-book-age: {max_days: 0, warn_days: 0}\n")
+        settings.write_text(
+            "worker-quota: {severity: error, modal: 1}\nprice-book-age: {max_days: 0, warn_days: 0}\n"
+        )
         offline = lit.run("pilotlight", "check", "-s", "dev", "--format", "json", code=3)
-        rules = {finding["rule"] for finding in json.loads(offline)["findings"] if finding["severity"] == "error"}
+        rules = {
+            finding["rule"] for finding in json.loads(offline)["findings"] if finding["severity"] == "error"
+        }
         assert rules == {"worker-quota", "price-book-age"}
         assert "asks for up to 2 workers, and the Modal workspace may have 1" in lit.preview(code=None)
 
