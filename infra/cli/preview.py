@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import re
 import sys
 import threading
 import time
@@ -23,6 +24,10 @@ _AT_ONCE = 4
 _MANY = 5
 
 
+class PreviewError(PilotlightError):
+    """The report cannot be written."""
+
+
 def add_commands(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "preview",
@@ -42,7 +47,7 @@ def add_commands(subparsers: Any) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help="write here; an existing directory gets a file per stack (default: stdout)",
+        help="write here; a directory gets a file per stack (default: stdout)",
     )
     parser.add_argument(
         "--policy-pack",
@@ -70,12 +75,20 @@ def run(args: argparse.Namespace) -> int:
     if wrong := [name for name in args.stack if name not in known]:
         print(f"error: there is no stack {wrong[0]!r}\n  Wanted: one of: {', '.join(known)}", file=sys.stderr)
         return 2
+    if args.head and not re.fullmatch(r"[0-9a-f]{7,64}", args.head):
+        print(f"error: --head is {args.head!r}\n  Wanted: a commit in hex", file=sys.stderr)
+        return 2
     head = args.head or preview_git.head(root)
     with contextlib.ExitStack() as opened:
         base = _base(root, args.base, opened)
         names = args.stack or _touched(root, known, base)
         report = _all(root, list(dict.fromkeys(names)), base, head, args)
-    _write(report, args.format, None if args.output is None else Path(args.output))
+    try:
+        _write(report, args.format, args.output)
+    except OSError as error:
+        raise PreviewError(
+            f"{args.output} cannot be written: {error.strerror}", fix="name another with -o"
+        ) from None
     return {Verdict.OK: 0, Verdict.BLOCKED: 3, Verdict.FAILED: 1}[report.verdict]
 
 
@@ -156,15 +169,20 @@ def _all(root: Path, names: list[str], base: Base | None, head: str, args: argpa
     return redactor.all(whole)
 
 
-def _write(report: "Report", format_: str, to: Path | None) -> None:
-    if to is None:
+def _write(report: "Report", format_: str, output: str | None) -> None:
+    if output is None:
         sys.stdout.write(_rendered(report, format_))
         return
+    to = Path(output)
+    if output.endswith("/"):
+        to.mkdir(parents=True, exist_ok=True)
     if not to.is_dir():
-        to.write_text(_rendered(report, format_), encoding="utf-8")
+        to.write_text(_rendered(report, format_), encoding="utf-8", errors="replace")
         return
     for name, one in _by_file(report):
-        (to / f"{name}.{SUFFIXES[format_]}").write_text(_rendered(one, format_), encoding="utf-8")
+        (to / f"{name}.{SUFFIXES[format_]}").write_text(
+            _rendered(one, format_), encoding="utf-8", errors="replace"
+        )
 
 
 def _by_file(report: "Report") -> Iterator[tuple[str, "Report"]]:

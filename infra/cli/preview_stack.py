@@ -14,6 +14,7 @@ from infra.cli import preview_engine, preview_side, program
 from infra.report.build import Declared, Facts, Judged, stack_report
 from infra.report.model import StackReport
 from infra.report.redact import secrets_in
+from infra.spec.errors import PilotlightError
 
 
 class Say(Protocol):
@@ -55,6 +56,25 @@ def make(
     progress: Say,
 ) -> Made:
     """Whatever goes wrong with the program, the engine or the base is in the report."""
+    try:
+        return _make(root, stack, base, planner, head, offline, points, packs, progress)
+    except (PilotlightError, OSError) as error:
+        why = str(error).replace("\n", " ")
+        facts = Facts(str(program.project(root).get("name")), stack, Declared(why=why), head_commit=head)
+        return Made(stack_report(facts), ())
+
+
+def _make(
+    root: Path,
+    stack: str,
+    base: BaseSide | None,
+    planner: preview_side.Planner,
+    head: str,
+    offline: bool,
+    points: bool,
+    packs: Sequence[str],
+    progress: Say,
+) -> Made:
     began = time.monotonic()
     progress("previewing" if not offline else "reading declarations")
     name = str(program.project(root).get("name"))

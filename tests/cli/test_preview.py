@@ -134,8 +134,7 @@ def test_several_stacks_are_a_roll_up_or_a_file_each(shop: Path, preview: Previe
     assert marker is not None
     assert marker.stack == ROLL_UP
     assert "2 stacks pass" in told
-    (tmp_path / "out").mkdir()
-    preview("-s", "dev", "-s", "prod", "--offline", "--format", "markdown", "-o", str(tmp_path / "out"))
+    preview("-s", "dev", "-s", "prod", "--offline", "--format", "markdown", "-o", f"{tmp_path}/out/")
     files = {path.name: Marker.parse(path.read_text()) for path in (tmp_path / "out").iterdir()}
     assert {name: marker and marker.stack for name, marker in files.items()} == {
         "dev.md": "dev",
@@ -166,6 +165,26 @@ def test_an_unknown_stack_is_usage(preview: Preview) -> None:
     code, told, said = preview("-s", "producton", "--offline")
     assert (code, told) == (2, "")
     assert "Wanted: one of: dev, prod" in said
+
+
+def test_a_head_that_is_no_commit_is_usage(preview: Preview) -> None:
+    code, told, said = preview("-s", "dev", "--offline", "--head", "main -->")
+    assert (code, told) == (2, "")
+    assert "a commit in hex" in said
+
+
+def test_a_report_that_cannot_be_written_is_said(preview: Preview, tmp_path: Path) -> None:
+    code, _, said = preview("-s", "dev", "--offline", "-o", str(tmp_path / "no/such/x.md"))
+    assert code == 1
+    assert "cannot be written: No such file or directory" in said
+
+
+def test_whatever_fails_is_a_report(preview: Preview, engine: Callable[..., None], shop: Path) -> None:
+    engine([])
+    (shop / ".venv/bin/pulumi").write_bytes(b"\0no program")
+    code, told, _ = preview("-s", "dev", "--format", "markdown")
+    assert code == 1
+    assert "❌ dev: the preview failed: " in told
 
 
 SUMMARY = event(
@@ -240,3 +259,13 @@ def test_wrong_settings_of_rules_block(shop: Path, preview: Preview) -> None:
     code, told, _ = preview("-s", "dev", "--offline", "--format", "json")
     assert code == 3
     assert stacks(told)["dev"]["findings"][0]["policy"] == "settings"
+
+
+def test_the_page_shows_what_else_an_endpoint_could_be(preview: Preview, tmp_path: Path) -> None:
+    code, _, _ = preview(
+        "-s", "dev", "--base", "main", "--offline", "--format", "html", "-o", str(tmp_path / "x.html")
+    )
+    told = (tmp_path / "x.html").read_text()
+    assert code == 0
+    assert told.count("<circle") > 5
+    assert told.count('class="before"') == told.count('class="after"') == 1
