@@ -8,7 +8,7 @@ import pydantic
 class Spec(pydantic.BaseModel):
     """A typed, immutable declaration. Unknown fields are refused, so that a typo never passes silently."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
 class Cloud(Enum):

@@ -30,9 +30,7 @@ class Level(Enum):
 class RuleSettings(pydantic.BaseModel):
     """The base of each rule's settings. A rule whose settings are at their defaults may have nothing to say."""
 
-    model_config = pydantic.ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, defer_build=True
-    )
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     severity: Level = Level.ERROR
 
