@@ -55,7 +55,8 @@ async def audit(root: Path, stack: str) -> "tuple[list[Finding], dict[str, str]]
     from infra.cli.audit_live import look
 
     state = audit_stack.held(root, stack)
-    others = [audit_stack.held(root, name) for name in audit_stack.stacks(root) if name != stack]
+    names = [name for name in audit_stack.stacks(root) if name.rsplit("/", 1)[-1] != stack.rsplit("/", 1)[-1]]
+    others = [audit_stack.held(root, name, secrets=False) for name in names]
     clouds = await audit_stack.connect(root, state)
     try:
         live = await look(clouds, state)

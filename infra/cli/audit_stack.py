@@ -78,10 +78,10 @@ class Patience:
         return max(0.0, self._left)
 
 
-def held(root: Path, stack: str) -> Held:
-    """The state of a stack; providers' secrets are decrypted, as a client needs them. Raises EngineError."""
+def held(root: Path, stack: str, *, secrets: bool = True) -> Held:
+    """The state of a stack; with `secrets`, its providers' are decrypted, as a client needs them. Raises EngineError."""
     found = parse(stack, engine.export(root, stack))
-    if any(row.type.startswith(_PROVIDER) and encrypted(row.inputs) for row in found.rows):
+    if secrets and any(row.type.startswith(_PROVIDER) and encrypted(row.inputs) for row in found.rows):
         found = parse(stack, engine.export(root, stack, "--show-secrets"))
     return found
 

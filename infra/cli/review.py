@@ -68,14 +68,14 @@ def up(stacks: "Stacks", pull_request: int, ttl: str, base: str, clock: Callable
     lasts = spend.duration(ttl, _LONGEST)
     if review_lease.is_review(base):
         raise ReviewError(f"{base} is a review stack itself", fix="name the stack that it is a review of")
-    there = stack in map(review_lease.short, stacks.names())
-    if there or stacks.path(stack).exists():
-        _ours(stacks, stack, there)
+    full = stacks.find(stack)
+    if full is not None or stacks.path(stack).exists():
+        _ours(stacks, full or stack, full is not None)
     cheap = review_cheap.cheapest(program.run(stacks.root, base), f"pr-{pull_request}")
     lease = Lease(stack, base, clock() + lasts)
-    if there:
-        stacks.hold(stack, lease)  # first of all: a reaper must not begin now
-        stacks.restore(stack)
+    if full is not None:
+        stacks.hold(full, lease)  # first of all: a reaper must not begin now
+        stacks.restore(full)
     else:
         stacks.write(stack, {"config": {review_lease.KEY: lease.line()}})
         stacks.make(stack, base)
@@ -90,7 +90,7 @@ def up(stacks: "Stacks", pull_request: int, ttl: str, base: str, clock: Callable
         "" if cheap.usd_per_hour is None else f"; at most ${_most(cheap.usd_per_hour, lasts):.2f} until then"
     )
     _say(f"{stack}: leased until {lease.expires:%Y-%m-%d %H:%M} UTC{most}")
-    code = stacks.up(stack)
+    code = stacks.up(full or stack)
     if code:
         _say(f"{stack} is not whole. Run it again, or `pilotlight review down --pr {pull_request}`")
     return code
@@ -98,7 +98,7 @@ def up(stacks: "Stacks", pull_request: int, ttl: str, base: str, clock: Callable
 
 def down(stacks: "Stacks", pull_request: int) -> int:
     stack = review_lease.name(pull_request)
-    full = next((one for one in stacks.names() if review_lease.short(one) == stack), None)
+    full = stacks.find(stack)
     if full is None:
         if stacks.path(stack).exists():
             _ours(stacks, stack, False)
@@ -126,8 +126,9 @@ def reap(stacks: "Stacks", *, dry: bool = False, clock: Callable[[], datetime] =
         try:
             code |= _reap(stacks, stack, dry, clock)
         except PilotlightError as error:
-            print(f"error: {error}", file=sys.stderr)
-            code = 1
+            if stack in stacks.names():  # else another run removed it in between
+                print(f"error: {error}", file=sys.stderr)
+                code = 1
     return code
 
 

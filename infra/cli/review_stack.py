@@ -39,15 +39,25 @@ class Stacks:
         """Every stack of the backend that is called like a review stack. Raises EngineError."""
         return list(self._listed())
 
+    def find(self, stack: str) -> str | None:
+        """The backend's full name of the stack that is called so."""
+        return next((one for one in self.names() if short(one) == stack), None)
+
     def lease(self, stack: str) -> Lease | None:
         """None where nothing says that it is ours. Raises ReviewError.
 
         Its tag says so; its settings here only of one that has nothing in it yet: they may be of an earlier stack.
         """
-        done = self._pulumi("stack", "tag", "ls", "--json", "--stack", stack)
-        tags = json.loads(done.text or "{}") if done.code == 0 else {}
-        said = [tags.get(KEY)]
-        if not self._listed().get(stack):
+        listed = self._listed()
+        said: list[Any] = []
+        if stack in listed:
+            done = self._pulumi("stack", "tag", "ls", "--json", "--stack", stack)
+            if done.code:
+                raise engine.EngineError(
+                    f"the tags of stack {stack!r} cannot be read: {done.text.strip()}", fix="run it again"
+                )
+            said.append(json.loads(done.text or "{}").get(KEY))
+        if not listed.get(stack):
             said.append((self.settings(stack).get("config") or {}).get(KEY))
         for text in said:
             if isinstance(text, str) and (lease := Lease.parse(text, stack)) is not None:

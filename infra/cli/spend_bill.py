@@ -23,12 +23,11 @@ _MOST_HOURS = timedelta(days=31)
 
 @dataclass
 class Bill:
-    """US dollars by object id since `start`. `until`: up to when each cloud's bill is complete; `names` are the bill's own."""
+    """US dollars by object id since `start`. `until`: up to when each cloud's bill is complete."""
 
     start: datetime
     usd: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     until: dict[str, datetime] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
 
 
 async def read(clouds: Clouds, start: datetime, now: datetime) -> Bill:
@@ -48,11 +47,13 @@ def whole_hour(moment: datetime) -> datetime:
 async def _runpod(account: "Account", bill: Bill, now: datetime) -> None:
     """The hour that is not over is in it as far as it has been billed."""
     size = "hour" if now - bill.start <= _MOST_HOURS else "day"
+    usd: defaultdict[str, Decimal] = defaultdict(Decimal)
     for path, key in _RUNPOD.items():
         params = {"bucketSize": size, "startTime": _iso(bill.start), "endTime": _iso(now)}
         answer = await account.client.get(Patience(), path, "read the bill", params)
         for record in answer["records"]:
-            bill.usd[str(record[key])] += Decimal(str(record["totalAmount"]))
+            usd[str(record.get(key) or "unknown")] += Decimal(str(record["totalAmount"]))
+    _add(bill, usd)
     bill.until["runpod"] = now
 
 
@@ -66,9 +67,16 @@ async def _modal(client: "ModalClient", bill: Bill, now: datetime) -> None:
     with client.doing("read the billing report"):
         workspace = client.api.Workspace.from_context(client=client.handle)
         items = await workspace.billing.report.aio(start=bill.start, end=end, resolution="h")
+    usd: defaultdict[str, Decimal] = defaultdict(Decimal)
     for item in items:
-        bill.usd[str(item.object_id)] += Decimal(item.cost)
-        bill.names[str(item.object_id)] = str(item.description)
+        usd[str(item.object_id)] += Decimal(item.cost)
+    _add(bill, usd)
+
+
+def _add(bill: Bill, usd: dict[str, Decimal]) -> None:
+    """Two providers of one account read the same bill, which is to be paid once."""
+    for id, amount in usd.items():
+        bill.usd[id] = max(bill.usd[id], amount)
 
 
 def _iso(moment: datetime) -> str:

@@ -40,7 +40,9 @@ class Backend(Stacks):
         what, stack = " ".join(arguments[:2]), arguments[-1]
         if what == "stack tag" and arguments[2] == "ls":
             text = self.tags.get(stack)
-            return Done(0, json.dumps({"pilotlight:review": text} if text else {}))
+            return self.answers.get(
+                "tags", lambda: Done(0, json.dumps({"pilotlight:review": text} if text else {}))
+            )()
         self.calls.append(f"{what} {stack}" if arguments[0] == "stack" else f"{arguments[0]} {stack}")
         if what == "stack tag":
             self.tags[stack] = arguments[4]
@@ -148,14 +150,16 @@ def declare_again(project: Path) -> Any:
 
 def test_a_stack_or_a_file_of_somebody_else_is_never_taken_over(backend: Backend, project: Path) -> None:
     backend.sizes["review-pr-7"] = 0
-    for act in (lambda: up(backend, 7, "2h", "dev"), lambda: down(backend, 7)):
-        with pytest.raises(ReviewError, match="carries no mark"):
-            act()
+    with pytest.raises(ReviewError, match="carries no mark"):
+        up(backend, 7, "2h", "dev")
+    with pytest.raises(ReviewError, match="carries no mark"):
+        down(backend, 7)
     theirs = project / "stacks/Pulumi.review-pr-8.yaml"
     theirs.write_text("config: {a: b}\n")
-    for act in (lambda: up(backend, 8, "2h", "dev"), lambda: down(backend, 8)):
-        with pytest.raises(ReviewError, match="carries no mark"):
-            act()
+    with pytest.raises(ReviewError, match="carries no mark"):
+        up(backend, 8, "2h", "dev")
+    with pytest.raises(ReviewError, match="carries no mark"):
+        down(backend, 8)
     assert theirs.read_text() == "config: {a: b}\n"
     assert backend.calls == []
 
@@ -267,3 +271,10 @@ def test_secrets_of_the_base_are_taken_as_they_are_encrypted_for_the_review() ->
     assert "old" not in made["config"]
     with pytest.raises(ReviewError, match="a:key"):
         settings_of(base, {"config": {}}, lease, {})
+
+
+def test_tags_that_cannot_be_read_are_an_error_and_not_a_strangers_stack(backend: Backend) -> None:
+    leased(backend, "review-pr-1", timedelta(hours=5))
+    backend.answers["tags"] = lambda: Done(255, "error: 503")
+    assert reap(backend, clock=lambda: NOON) == 1
+    assert "review-pr-1" in backend.sizes

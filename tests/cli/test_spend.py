@@ -9,7 +9,7 @@ import pytest
 from infra.cli.audit_stack import Held, parse
 from infra.cli.spend import WindowError, as_data, as_text, duration
 from infra.cli.spend_against import Line, elsewhere, lines, plans_of
-from infra.cli.spend_bill import Bill, whole_hour
+from infra.cli.spend_bill import Bill, _add, whole_hour
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 INTENT = {
@@ -108,3 +108,10 @@ def test_durations() -> None:
 
 def test_a_window_begins_with_a_whole_hour() -> None:
     assert whole_hour(NOON + timedelta(minutes=59, seconds=59, microseconds=9)) == NOON
+
+
+def test_two_providers_of_one_account_pay_once() -> None:
+    billed = bill()
+    for _ in range(2):
+        _add(billed, {"e1": Decimal("1.5")})
+    assert billed.usd["e1"] == Decimal("1.5")
