@@ -18,8 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from infra.report import data, markdown, page, results, text  # noqa: E402
-from infra.report.build import Facts, stack_report  # noqa: E402
+from infra.report.build import stack_report  # noqa: E402
 from infra.report.events import read  # noqa: E402
+from infra.report.facts import Facts  # noqa: E402
 from infra.report.model import Report  # noqa: E402
 from infra.report.redact import Redactor  # noqa: E402
 from tests.report.made import BASE, HEAD, facts, lines  # noqa: E402

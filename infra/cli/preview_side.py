@@ -13,8 +13,8 @@ from infra.cli.check_views import Given, completed
 from infra.planning.evaluate import evaluate
 from infra.planning.request import PlanRequest
 from infra.planning.search import NothingToPlace, search
-from infra.report.build import Declared, Judged, Planned, Resource
 from infra.report.events import Stream
+from infra.report.facts import Declared, Judged, Planned, Resource
 from infra.report.model import Book, Judgement, Met, Side
 from infra.report.paths import decoded, secret_places
 from infra.spec.errors import PilotlightError

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from infra.cli import preview_engine, preview_side, program
-from infra.report.build import Declared, Facts, Judged, stack_report
+from infra.report.build import stack_report
+from infra.report.facts import Declared, Facts, Judged
 from infra.report.model import StackReport
 from infra.report.redact import secrets_in
 from infra.spec.errors import PilotlightError

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from infra.planning.plan import ColdStart, Cost, EndpointPlan, Phase, Spread
-from infra.report.build import Declared, Facts, Judged, Planned, Resource, stack_report
+from infra.report.build import stack_report
 from infra.report.events import read
+from infra.report.facts import Declared, Facts, Judged, Planned, Resource
 from infra.report.model import Book, Judgement, Met, Side, StackReport
 from infra.spec.expectations import Slo
 from infra.spec.scaling import Workers

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from infra.report.build import Declared, declared_changes, stack_report
+from infra.report.build import declared_changes, stack_report
 from infra.report.events import read
+from infra.report.facts import Declared
 from infra.report.model import Basis, Diagnostic, Verdict
 from infra.report.wording import headline
 from tests.report.made import event, facts, finding, judged, lines, planned, report, resource, step, urn

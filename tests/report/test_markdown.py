@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from infra.report import markdown
-from infra.report.build import Declared
 from infra.report.events import read
+from infra.report.facts import Declared
 from infra.report.marker import Marker
 from infra.report.model import ROLL_UP, Diagnostic, Report, StackReport, Verdict
 from tests.report import golden

@@ -10,8 +10,8 @@ import pytest
 
 from infra.planning.plan import Point
 from infra.report import data, page, text
-from infra.report.build import Declared
 from infra.report.events import read
+from infra.report.facts import Declared
 from infra.report.model import Report
 from tests.report import golden
 from tests.report.made import BASE, HEAD, event, finding, judged, lines, planned, report, resource

@@ -5,8 +5,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from infra.report import data, markdown, page, results, text
-from infra.report.build import Declared, stack_report
+from infra.report.build import stack_report
 from infra.report.events import read
+from infra.report.facts import Declared
 from infra.report.model import Diagnostic, Report
 from infra.report.redact import Redactor
 from tests.report.made import (
