@@ -17,6 +17,7 @@ from policies.rules import (
     runpod_idle_down,
     scale_to_zero_slo,
     stack_budget,
+    stack_workers,
     volume_place,
     vram_fit,
     wait_slo,
@@ -50,7 +51,9 @@ RULES: dict[str, Rule] = {
         required_tags.RULE,
     )
 }
-STACK_RULES: dict[str, StackRule] = {rule.id: rule for rule in (stack_budget.RULE, price_book_age.RULE)}
+STACK_RULES: dict[str, StackRule] = {
+    rule.id: rule for rule in (stack_budget.RULE, stack_workers.RULE, price_book_age.RULE)
+}
 
 __all__ = [
     "RULES",

@@ -55,7 +55,7 @@ def resource(name: str = "search", stack: str = "dev", **inputs: Any) -> dict[st
 def test_what_breaks_no_rule_passes_and_says_how_much_was_proved(check: Run) -> None:
     code, out, _ = check(SMALL)
     assert code == 0
-    assert out.splitlines()[-1] == "dev: passes; 19 of 19 resource x rule pairs proved"
+    assert out.splitlines()[-1] == "dev: passes; 20 of 20 resource x rule pairs proved"
 
 
 def test_what_breaks_a_rule_is_shown_at_its_line_with_the_number_and_ends_with_3(check: Run) -> None:

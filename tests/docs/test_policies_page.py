@@ -1,6 +1,9 @@
 """docs/policies.md tells every rule and every setting as they are."""
 
+import ast
+import inspect
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,7 @@ def rule_rows() -> list[str]:
             if name.startswith("max_usd") or name in ("classes", "tags", "runpod", "gpus")
         ]
         free = limits and all(not rule.settings.model_fields[name].get_default() for name in limits)
-        declared = rule.id in ("endpoint-budget", "worker-quota", "volume-place")
+        declared = rule.id in ("endpoint-budget", "worker-quota", "stack-workers", "volume-place")
         level = rule.settings().severity.value
         rows.append(
             f"| `{rule.id}` | {holds} | {level}{', off until set' if free and not declared else ''} | {rule.description} |"
@@ -50,9 +53,24 @@ def setting_rows() -> list[str]:
         for name, field in rule.settings.model_fields.items():
             if name not in RuleSettings.model_fields:
                 rows.append(
-                    f"| `{rule.id}` | `{name}` | {shown(field.get_default())} | {field.description} |"
+                    f"| `{rule.id}` | `{name}` | {shown(field.get_default())} | {explained(rule, name)} |"
                 )
     return rows
+
+
+def explained(rule: Rule | StackRule, name: str) -> str:
+    """The docstring under a setting, in the rule's own source."""
+    [settings] = ast.parse(inspect.getsource(rule.settings)).body
+    assert isinstance(settings, ast.ClassDef)
+    for field, after in pairwise(settings.body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and ast.unparse(field.target) == name
+            and isinstance(after, ast.Expr)
+        ):
+            assert isinstance(after.value, ast.Constant)
+            return " ".join(str(after.value.value).split())
+    return ""
 
 
 def shown(value: Any) -> str:
@@ -89,5 +107,5 @@ def test_the_examples_are_settings_that_load(tmp_path: Path) -> None:
 
 def test_every_setting_is_explained() -> None:
     for rule in ALL.values():
-        for name, field in rule.settings.model_fields.items():
-            assert name in RuleSettings.model_fields or field.description, (rule.id, name)
+        for name in rule.settings.model_fields:
+            assert name in RuleSettings.model_fields or explained(rule, name), (rule.id, name)

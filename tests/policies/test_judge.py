@@ -14,7 +14,7 @@ from policies.judge import judge, on_stack
 from policies.rules import Context, Subject
 from policies.rules.claims import disagreement
 from policies.settings import Exempt
-from tests.policies.judged import L4, MODAL, TODAY, app, endpoint, settings, view
+from tests.policies.judged import L4, MODAL, TODAY, app, endpoint, settings, stack_findings, view
 
 UNPINNED = {"severity": "error"}
 
@@ -195,7 +195,10 @@ class TestStack:
     ) -> Any:
         context = Context(TODAY)
         given = settings(
-            exceptions, stack_budget={"max_usd_per_month": limit}, price_book_age={"severity": "off"}
+            exceptions,
+            stack_budget={"max_usd_per_month": limit},
+            price_book_age={"severity": "off"},
+            stack_workers={"severity": "off"},
         )
         return on_stack([Subject(one, context) for one in resources], given, context)
 
@@ -233,6 +236,28 @@ class TestStack:
             one = exempt(resource=pattern, rule="stack-budget")
             [finding] = self.budget(endpoint(), limit="1", exceptions=(one,))
             assert finding.severity is severity
+
+    def workers(self, *resources: ResourceView, **values: Any) -> list[Finding]:
+        return stack_findings("stack-workers", *resources, **values)
+
+    def test_endpoints_share_the_account_s_workers(self) -> None:
+        three = [view(name=name, workers={"max": 3}) for name in "ab"]
+        [finding] = self.workers(*three)
+        assert (finding.severity, finding.data["workers"]) == (Severity.WARNING, 6)
+        assert "may have 5" in finding.message
+        assert self.workers(*three, runpod=6) == []
+        assert self.workers(three[0], view("pilotlight-runpod:index:Pod", name="p")) == []
+        assert self.workers(view(workers={"max": 9})) == []  # told at the endpoint itself
+
+    def test_containers_of_a_workspace_are_counted_where_its_limit_is_stated(self) -> None:
+        two = [view(MODAL, name=name, classes={"M": {"maxContainers": 60}}) for name in "ab"]
+        assert self.workers(*two) == []
+        [finding] = self.workers(*two, modal=100)
+        assert "Modal workspace may have 100" in finding.message
+
+    def test_workers_that_are_unknown_are_left_to_up(self) -> None:
+        [finding] = self.workers(view(workers=UNKNOWN), view(name="b", workers={"max": 1}))
+        assert finding.severity is Severity.DEFERRED
 
     @pytest.mark.parametrize(
         ("today", "severity"),
