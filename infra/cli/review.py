@@ -84,6 +84,7 @@ def up(stacks: "Stacks", pull_request: int, ttl: str, base: str, clock: Callable
         stack,
         review_stack.settings_of(stacks.settings(base), stacks.settings(stack), lease, cheap.overrides),
     )
+    stacks.copy_secrets(base, full or stack)
     for line in cheap.said:
         _say(line)
     most = (

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from infra.cli import engine, program
-from infra.cli.review_lease import KEY, Lease, ReviewError, is_review, short
+from infra.cli.review_lease import KEY, Lease, is_review, short
 from infra.kit.local import LocalCloudError
 
 _HEAD = "# Written by `pilotlight review up`, and removed by `pilotlight review down` or the reaper. Do not commit it.\n"
@@ -74,13 +74,10 @@ class Stacks:
             )
 
     def make(self, stack: str, base: str) -> None:
-        """An empty stack with the base's secrets, encrypted anew for it. Its settings must already name it as ours."""
-        settings = self.settings(base)
+        """An empty stack. Its settings must already name it as ours."""
         arguments = ["stack", "init", stack, "--no-select"]
-        if provider := settings.get("secretsprovider"):
+        if provider := self.settings(base).get("secretsprovider"):
             arguments += ["--secrets-provider", str(provider)]
-        if program._has_secure(settings.get("config") or {}):
-            arguments += ["--copy-config-from", base]
         done = self._pulumi(*arguments)
         if done.code:
             self.path(stack).unlink(
@@ -88,8 +85,35 @@ class Stacks:
             )  # or it would say of somebody else's stack that it is ours
             raise engine.EngineError(
                 f"stack {stack!r} cannot be made: {done.text.strip()}",
-                fix=f"see that `pulumi config -s {base}` can be read here",
+                fix="see that the backend can be reached",
             )
+
+    def copy_secrets(self, base: str, stack: str) -> None:
+        """The secrets of the base's settings, encrypted anew. They pass through this process, never through its arguments."""
+        config = self.settings(base).get("config") or {}
+        paths = [*secrets_in(config)]
+        if not paths:
+            return
+        done = self._pulumi("config", "--show-secrets", "--json", "--stack", base)
+        if done.code:
+            raise engine.EngineError(
+                f"the secrets of stack {base!r} cannot be read: {done.text.strip()}",
+                fix=f"see that `pulumi config -s {base}` works here",
+            )
+        open_ = {key: one.get("objectValue", one.get("value")) for key, one in json.loads(done.text).items()}
+        for path in paths:
+            value: Any = open_
+            for step in path:
+                value = value[step]
+            # The CLI takes one line break off the end, so that it must be one of ours.
+            done = self._pulumi(
+                "config", "set", "--path", _path(path), "--secret", "--stack", stack, given=f"{value}\n"
+            )
+            if done.code:
+                raise engine.EngineError(
+                    f"the secret setting {_path(path)} cannot be copied: {done.text.strip()}",
+                    fix="run it again",
+                )
 
     def up(self, stack: str) -> int:
         return engine.run(self.root, "up", "--yes", "--skip-preview", "--stack", stack)
@@ -137,12 +161,12 @@ class Stacks:
             if is_review(str(one["name"]))
         }
 
-    def _pulumi(self, *arguments: str) -> Done:
+    def _pulumi(self, *arguments: str, given: str = "") -> Done:
         try:
             done = subprocess.run(
                 [engine.executable(self.root), *arguments, "--non-interactive"],
                 cwd=self.root,
-                stdin=subprocess.DEVNULL,
+                input=given,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -154,26 +178,28 @@ class Stacks:
         return Done(done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr)
 
 
+def secrets_in(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where a setting is encrypted: the key, then the way into its value."""
+    if isinstance(value, Mapping):
+        if set(value) == {"secure"}:
+            yield at
+            return
+        for key, item in value.items():
+            yield from secrets_in(item, (*at, str(key)))
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from secrets_in(item, (*at, index))
+
+
 def settings_of(
     base: Mapping[str, Any],
     now: Mapping[str, Any],
     lease: Lease,
     overrides: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The review stack's settings: the base's, with secrets as they are encrypted in `now`, and `overrides` of endpoints
-    over the base's own. Raises ReviewError."""
-    config: dict[str, Any] = {}
-    have = now.get("config") or {}
-    for key, value in (base.get("config") or {}).items():
-        if not program._has_secure(value):
-            config[key] = value
-        elif key in have:
-            config[key] = have[key]
-        else:
-            raise ReviewError(
-                f"the secret setting {key} of the base is not in {lease.stack}'s settings",
-                fix=f"`pilotlight review down` and up again copies it anew, or `pulumi config set --secret {key}`",
-            )
+    """The review stack's settings: the base's without its secrets, which only its own key opens, and `overrides` of
+    endpoints over the base's own. `now` is what the stack has: the salt of its own key."""
+    config: dict[str, Any] = _without_secrets(base.get("config") or {})
     endpoints = config.get("pilotlight:endpoints") or {}
     config["pilotlight:endpoints"] = {
         **endpoints,
@@ -182,6 +208,24 @@ def settings_of(
     config[KEY] = lease.line()
     kept = {key: value for key, value in now.items() if key != "config"}
     return {**kept, "config": config}
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {key: item for key, item in value.items() if not _is_secret(item)}
+        return {key: _without_secrets(item) for key, item in kept.items()}
+    if isinstance(value, list):  # places in a list must stay
+        return ["" if _is_secret(item) else _without_secrets(item) for item in value]
+    return value
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"secure"}
+
+
+def _path(path: tuple[str | int, ...]) -> str:
+    """As `pulumi config set --path` takes it."""
+    return str(path[0]) + "".join(f"[{json.dumps(step, ensure_ascii=False)}]" for step in path[1:])
 
 
 def _over(under: Any, over: Mapping[str, Any]) -> dict[str, Any]:

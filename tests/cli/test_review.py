@@ -13,7 +13,7 @@ from infra.catalog import load
 from infra.cli import program, review_cheap
 from infra.cli.review import down, reap, up
 from infra.cli.review_lease import Lease, ReviewError, is_review, name
-from infra.cli.review_stack import Done, Stacks, settings_of
+from infra.cli.review_stack import Done, Stacks, secrets_in, settings_of
 from infra.planning.request import PlanRequest
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ class Backend(Stacks):
     def _listed(self) -> dict[str, int]:
         return self.sizes
 
-    def _pulumi(self, *arguments: str) -> Done:
+    def _pulumi(self, *arguments: str, given: str = "") -> Done:
         what, stack = " ".join(arguments[:2]), arguments[-1]
         if what == "stack tag" and arguments[2] == "ls":
             text = self.tags.get(stack)
@@ -177,7 +177,7 @@ def test_settings_left_from_an_earlier_stack_do_not_make_a_full_one_ours(
 def test_a_stack_that_cannot_be_made_leaves_no_settings(backend: Backend, project: Path) -> None:
     (project / "stacks/__main__.py").write_text("")
 
-    def refuse(*arguments: str) -> Done:
+    def refuse(*arguments: str, given: str = "") -> Done:
         return Done(255, "error: stack 'review-pr-7' already exists")
 
     backend._pulumi = refuse  # type: ignore[method-assign]
@@ -261,16 +261,30 @@ def test_the_cheapest_card_holds_what_is_known_of_the_model() -> None:
     assert "no cheaper card" in why
 
 
-def test_secrets_of_the_base_are_taken_as_they_are_encrypted_for_the_review() -> None:
+def test_secrets_of_the_base_are_left_out_until_they_are_encrypted_anew() -> None:
+    hidden = {"secure": "of the base"}
+    base = {
+        "encryptionsalt": "base's",
+        "config": {
+            "a:key": hidden,
+            "b": 1,
+            "pilotlight:endpoints": {"chat": {"env": {"K.1": hidden, "L": "m"}}, "l": [hidden]},
+        },
+    }
     lease = Lease("review-pr-7", "dev", NOON)
-    base = {"encryptionsalt": "base's", "config": {"a:key": {"secure": "of the base"}, "b": 1}}
-    now = {"encryptionsalt": "its own", "config": {"a:key": {"secure": "its own"}, "old": 2}}
-    made = settings_of(base, now, lease, {"chat": {"gpu": ["T4"]}})
+    made = settings_of(
+        base, {"encryptionsalt": "its own", "config": {"old": 2}}, lease, {"chat": {"gpu": ["T4"]}}
+    )
     assert made["encryptionsalt"] == "its own"
-    assert made["config"]["a:key"] == {"secure": "its own"}
-    assert "old" not in made["config"]
-    with pytest.raises(ReviewError, match="a:key"):
-        settings_of(base, {"config": {}}, lease, {})
+    assert "of the base" not in str(made)
+    assert made["config"]["b"] == 1
+    assert made["config"]["pilotlight:endpoints"]["chat"] == {"env": {"L": "m"}, "gpu": ["T4"]}
+    assert made["config"]["pilotlight:endpoints"]["l"] == [""]
+    assert [*secrets_in(base["config"])] == [
+        ("a:key",),
+        ("pilotlight:endpoints", "chat", "env", "K.1"),
+        ("pilotlight:endpoints", "l", 0),
+    ]
 
 
 def test_tags_that_cannot_be_read_are_an_error_and_not_a_strangers_stack(backend: Backend) -> None:
