@@ -21,7 +21,7 @@ def add_commands(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "audit",
         help="live against declared: orphans, unknown objects, idle spenders, versions behind, stale weights",
-        epilog="Exit codes: 0 nothing found, 3 findings, 1 an error, 2 usage. Only lists and reads.",
+        epilog="Exit codes: 0 nothing found, 3 findings, 1 an error or a cloud that cannot be asked, 2 usage. Only lists and reads.",
     )
     parser.add_argument("-s", "--stack", default="dev", help="the stack (default: dev)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -42,10 +42,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_data(args.stack, found, left_out), indent=2))
     else:
-        print(as_text(args.stack, found))
+        if found or not left_out:
+            print(as_text(args.stack, found))
         for cloud, why in left_out.items():
-            print(f"{cloud} was not asked: {why}", file=sys.stderr)
-    return FOUND if found else 0
+            print(f"error: {cloud} was not asked: {why}", file=sys.stderr)
+    return exit_code(found, left_out)
+
+
+def exit_code(found: "list[Finding]", left_out: dict[str, str]) -> int:
+    """Half an answer is not a clean one."""
+    return FOUND if found else 1 if left_out else 0
 
 
 async def audit(root: Path, stack: str) -> "tuple[list[Finding], dict[str, str]]":

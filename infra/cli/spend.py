@@ -30,7 +30,7 @@ def add_commands(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "spend",
         help="billed against planned, per endpoint",
-        epilog="Exit codes: 0 read, 1 an error, 2 usage. RunPod's bill holds the running hour, Modal's ends with the last full one.",
+        epilog="Exit codes: 0 read, 1 an error or a cloud that cannot be asked, 2 usage. RunPod's bill holds the running hour, Modal's ends with the last full one.",
     )
     parser.add_argument("-s", "--stack", default="dev", help="the stack (default: dev)")
     parser.add_argument("--last", default="7d", help="how far back: 12h, 7d, 4w (default: 7d)")
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(as_text(args.stack, bill, lines, other))
         for cloud, why in left_out.items():
-            print(f"{cloud} was not asked: {why}", file=sys.stderr)
-    return 0
+            print(f"error: {cloud} was not asked: {why}", file=sys.stderr)
+    return 1 if left_out else 0
 
 
 async def billed(root: Path, state: "Held", last: timedelta, now: datetime) -> "tuple[Bill, dict[str, str]]":

@@ -36,14 +36,17 @@ class Line:
     high: Decimal | None = None
     ceiling: Decimal | None = None
     basis: str | None = None
+    asked: bool = True
 
     @property
     def error(self) -> Decimal | None:
         """Of the plan, as a share: +0.5 = half as much again was billed."""
-        return self.billed / self.planned - 1 if self.planned else None
+        return self.billed / self.planned - 1 if self.planned and self.asked else None
 
     @property
     def verdict(self) -> str:
+        if not self.asked:
+            return "not asked"
         if self.ceiling is not None and self.billed > self.ceiling + _CENT:
             return "above the ceiling"
         if self.floor is not None and self.billed < self.floor - _CENT:
@@ -109,11 +112,12 @@ def _line(row: Row, state: Held, bill: Bill, plan: "EndpointPlan | None") -> Lin
     until = bill.until.get(cloud, bill.start)
     hours = _hours(max(bill.start, state.made.get(row.urn, bill.start)), until)
     share = hours / _MONTH_H
+    asked = cloud in bill.until
     billed = bill.usd.get(row.id, Decimal(0))
     if plan is None:
         hourly = row.outputs.get("costUsdPerHour") if row.type == POD else None
         planned = None if hourly is None else Decimal(str(hourly)) * hours
-        return Line(state.title(row), cloud, kind, row.id, hours, billed, planned=planned)
+        return Line(state.title(row), cloud, kind, row.id, hours, billed, planned=planned, asked=asked)
     cost = plan.cost
 
     def part(amount: Decimal | None) -> Decimal | None:
@@ -132,6 +136,7 @@ def _line(row: Row, state: Held, bill: Bill, plan: "EndpointPlan | None") -> Lin
         part(cost.high),
         part(cost.ceiling),
         plan.basis,
+        asked,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.cli.audit import as_data, as_text
+from infra.cli.audit import as_data, as_text, exit_code
 from infra.cli.audit_judge import Finding, Kind, judge
 from infra.cli.audit_live import Live, usd_per_day
 from infra.cli.audit_stack import Held, parse
@@ -171,3 +171,9 @@ def test_json_has_a_version_and_the_sum() -> None:
     assert data["leftOut"] == {"modal": "no token"}
     assert float(data["usdPerDay"]) > 20
     assert "/day" in as_text("dev", findings)
+
+
+def test_half_an_answer_is_not_a_clean_one() -> None:
+    some = found([], state(endpoint()))
+    assert (exit_code([], {}), exit_code([], {"modal": "no token"})) == (0, 1)
+    assert (exit_code(some, {}), exit_code(some, {"modal": "no token"})) == (3, 3)

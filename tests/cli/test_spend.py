@@ -115,3 +115,10 @@ def test_two_providers_of_one_account_pay_once() -> None:
     for _ in range(2):
         _add(billed, {"e1": Decimal("1.5")})
     assert billed.usd["e1"] == Decimal("1.5")
+
+
+def test_a_cloud_that_was_not_asked_has_no_verdict() -> None:
+    billed = bill()
+    del billed.until["runpod"]
+    line = one(state({**INTENT, **TRAFFIC}), billed)
+    assert (line.verdict, line.error) == ("not asked", None)
