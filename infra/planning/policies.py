@@ -34,6 +34,7 @@ def policy_of(
             rates=tuple(rates),
             pick="fullest",
             whole_seconds=facts["bills_whole_seconds"],
+            stop_s=float(facts.get("stop_s", 0)),
         )
     scaler = scaler or Scaler()
     return Policy(
@@ -46,6 +47,7 @@ def policy_of(
         rates=tuple(rates),
         pick="least",
         whole_seconds=facts["bills_whole_seconds"],
+        stop_s=float(facts.get("stop_s", 0)),
     )
 
 

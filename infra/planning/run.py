@@ -37,6 +37,8 @@ class Policy:
     """Which of the workers with room takes a request: the emptiest (RunPod) or the fullest (Modal); then the oldest."""
     whole_seconds: bool = True
     """Whether each worker's run is billed in whole seconds, a started one in full."""
+    stop_s: float = 0.0
+    """Seconds that a worker takes to stop once it is let go. They are billed, and it takes no request in them."""
     caps: Sequence[tuple[float, int]] = ()
     """(time, new maximum): what RunPod does to endpoints that nobody calls."""
 

@@ -1,6 +1,7 @@
 """Play requests through a policy: the fastest engine that can do it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from infra.planning import kernel
 from infra.planning.engine import run_single
@@ -22,6 +23,21 @@ def simulate(
 ) -> Outcome:
     """`arrivals` ascend from 0, `services` are seconds alone on a worker, `boots` are taken in turn. Same input, same
     answer, whichever engine runs."""
+    outcome = _played(arrivals, services, policy, boots, horizon)
+    if not policy.stop_s:
+        return outcome
+    # a worker that is stopping is on the bill and does nothing else: nobody waits for it, so it changes nothing but cost
+    stopped = max(0, outcome.boots - policy.minimum)
+    return replace(outcome, billed_s=outcome.billed_s + stopped * policy.stop_s)
+
+
+def _played(
+    arrivals: Sequence[float],
+    services: Sequence[float],
+    policy: Policy,
+    boots: Sequence[Boot],
+    horizon: float,
+) -> Outcome:
     if policy.concurrency > 1 or policy.buffer > 0:
         return Sharing(arrivals, services, policy, boots, horizon).run()
     compiled = kernel.ready or (len(arrivals) >= _COMPILE_FROM and kernel.available())

@@ -71,6 +71,15 @@ def test_one_cold_request_pays_its_boot_and_the_worker_its_idle_time() -> None:
     assert (outcome.billed_s, list(outcome.waits), outcome.cold, outcome.busy_s) == (28.0, [20.0], 1, 3.0)
 
 
+def test_each_worker_that_is_let_go_is_billed_until_it_has_stopped() -> None:
+    at_once = Policy(maximum=1, idle_timeout_s=5.0)
+    slowly = Policy(maximum=1, idle_timeout_s=5.0, stop_s=1.5)
+    requests = ([0.0, 100.0], [1.0, 1.0])
+    first, second = (simulate(*requests, policy, [Boot(2.0)], 1000.0) for policy in (at_once, slowly))
+    assert second.billed_s == first.billed_s + 2 * 1.5
+    assert second.waits == first.waits
+
+
 def test_a_started_second_is_billed_in_full_for_each_run() -> None:
     exact = Policy(0, 3, 10.0, whole_seconds=False)
     whole = Policy(0, 3, 10.0)
