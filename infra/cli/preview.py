@@ -6,12 +6,13 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.cli.preview_start import Started, start
 from infra.spec.errors import PilotlightError
 
 if TYPE_CHECKING:
@@ -68,7 +69,6 @@ def run(args: argparse.Namespace) -> int:
     from infra.cli import preview_git
     from infra.cli.program import stacks
     from infra.kit.local import find_root
-    from infra.report.model import Verdict
 
     root = find_root()
     known = stacks(root)
@@ -80,16 +80,36 @@ def run(args: argparse.Namespace) -> int:
         return 2
     head = args.head or preview_git.head(root)
     with contextlib.ExitStack() as opened:
+        begin = _Engines(root, args, opened)
         base = _base(root, args.base, opened)
         names = args.stack or _touched(root, known, base)
-        report = _all(root, list(dict.fromkeys(names)), base, head, args)
+        report = _all(root, list(dict.fromkeys(names)), base, head, begin, args)
     try:
         _write(report, args.format, args.output)
     except OSError as error:
         raise PreviewError(
             f"{args.output} cannot be written: {error.strerror}", fix="name another with -o"
         ) from None
-    return {Verdict.OK: 0, Verdict.BLOCKED: 3, Verdict.FAILED: 1}[report.verdict]
+    return {"ok": 0, "blocked": 3, "failed": 1}[report.verdict.value]
+
+
+class _Engines:
+    """Starts engines: of stacks that were named at once, before all that is imported for the rest, of others when it is their
+    turn."""
+
+    def __init__(self, root: Path, args: argparse.Namespace, opened: contextlib.ExitStack) -> None:
+        self._root, self._packs, self._offline = root, args.policy_pack, args.offline
+        self._under_way: dict[str, Started] = {}
+        for stack in [] if args.offline else list(dict.fromkeys(args.stack))[:_AT_ONCE]:
+            with contextlib.suppress(PilotlightError, OSError):  # told when it is asked for again
+                self._under_way[stack] = start(root, stack, args.policy_pack)
+                opened.callback(self._under_way[stack].end)
+
+    def of(self, stack: str) -> "Callable[[], Started] | None":
+        if self._offline:
+            return None
+        under_way = self._under_way.get(stack)
+        return (lambda: under_way) if under_way else (lambda: start(self._root, stack, self._packs))
 
 
 @dataclass(frozen=True)
@@ -126,7 +146,9 @@ def _touched(root: Path, known: list[str], base: Base | None) -> list[str]:
     return list(found)
 
 
-def _all(root: Path, names: list[str], base: Base | None, head: str, args: argparse.Namespace) -> "Report":
+def _all(
+    root: Path, names: list[str], base: Base | None, head: str, begin: _Engines, args: argparse.Namespace
+) -> "Report":
     """Every stack's report, made side by side, with nothing secret in it."""
     import os
 
@@ -148,9 +170,8 @@ def _all(root: Path, names: list[str], base: Base | None, head: str, args: argpa
                 sides,
                 planner,
                 head=head,
-                offline=args.offline,
+                begin=begin.of(stack),
                 points=args.format == "html",
-                packs=args.policy_pack,
                 progress=progress.of(stack),
             )
             for stack in names

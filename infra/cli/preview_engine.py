@@ -1,15 +1,12 @@
 """`pulumi preview` of one stack, and what it says while it runs."""
 
-import os
 import re
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
-from infra.cli import engine
+from infra.cli.engine import EngineError
+from infra.cli.preview_start import Started
 from infra.report import events
 from infra.report.model import Diagnostic
 
@@ -37,40 +34,20 @@ class Previewed:
     said: tuple[Diagnostic, ...] = ()
 
 
-def preview(
-    root: Path,
-    stack: str,
-    packs: Sequence[str] = (),
-    progress: Callable[[int], None] = lambda count: None,
-) -> Previewed:
-    """Run it, with policy packs. `progress` is told how many resources have been looked at."""
+def preview(begin: Callable[[], Started], stack: str, progress: Callable[[int], None]) -> Previewed:
+    """Hear an engine to its end. `progress` is told how many resources have been looked at."""
     try:
-        command = [engine.executable(root), "preview", "--json", "--non-interactive", "--stack", stack]
-        for pack in packs:
-            command += ["--policy-pack", pack]
-    except engine.EngineError as error:
+        started = begin()
+    except EngineError as error:
         return Previewed(None, f"no preview of the engine: {error.what}")
-    with tempfile.TemporaryFile("w+", errors="replace") as beside:
-        running = subprocess.Popen(
-            command,
-            cwd=root,
-            env={**os.environ, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "1", "PULUMI_SKIP_UPDATE_CHECK": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=beside,
-            text=True,
-            errors="replace",
-        )
-        assert running.stdout is not None
-        try:
-            stream = events.read(_counted(running.stdout, progress))
-            code = running.wait()
-        finally:
-            if running.poll() is None:
-                running.terminate()
-                running.wait()
-        beside.seek(0)
-        return told(stream, beside.read(), code, stack)
+    assert started.running.stdout is not None
+    try:
+        stream = events.read(_counted(started.running.stdout, progress))
+        code = started.running.wait()
+        started.beside.seek(0)
+        return told(stream, started.beside.read(), code, stack)
+    finally:
+        started.end()
 
 
 def told(stream: events.Stream, beside: str, code: int, stack: str) -> Previewed:

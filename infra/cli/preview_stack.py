@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from infra.cli import preview_engine, preview_side, program
+from infra.cli.preview_start import Started
 from infra.report.build import stack_report
 from infra.report.facts import Declared, Facts, Judged
 from infra.report.model import StackReport
@@ -51,14 +52,14 @@ def make(
     planner: preview_side.Planner,
     *,
     head: str,
-    offline: bool,
+    begin: Callable[[], Started] | None,
     points: bool,
-    packs: Sequence[str],
     progress: Say,
 ) -> Made:
-    """Whatever goes wrong with the program, the engine or the base is in the report."""
+    """Whatever goes wrong with the program, the engine or the base is in the report. `begin` starts the engine, or hands over
+    one that is under way; None = it is not asked."""
     try:
-        return _make(root, stack, base, planner, head, offline, points, packs, progress)
+        return _make(root, stack, base, planner, head, begin, points, progress)
     except (PilotlightError, OSError) as error:
         why = str(error).replace("\n", " ")
         facts = Facts(str(program.project(root).get("name")), stack, Declared(why=why), head_commit=head)
@@ -71,23 +72,21 @@ def _make(
     base: BaseSide | None,
     planner: preview_side.Planner,
     head: str,
-    offline: bool,
+    begin: Callable[[], Started] | None,
     points: bool,
-    packs: Sequence[str],
     progress: Say,
 ) -> Made:
     began = time.monotonic()
-    progress("previewing" if not offline else "reading declarations")
+    progress("previewing" if begin is not None else "reading declarations")
     name = str(program.project(root).get("name"))
 
     with ThreadPoolExecutor(max_workers=3) as pool:
         engine = None
-        if not offline:
+        if begin is not None:
             engine = pool.submit(
                 preview_engine.preview,
-                root,
+                begin,
                 stack,
-                packs,
                 lambda count: progress(f"{count} resources", whole=False),
             )
         declaring = pool.submit(_declared, root, stack, planner)
