@@ -97,13 +97,14 @@ class GitHub:
 
     def _comment(self, item: Any, doing: str) -> Comment:
         return self._api.shaped(  # type: ignore[no-any-return]
-            doing, lambda: Comment(int(item["id"]), _login(item), item["body"] or "", str(item["html_url"]))
+            doing,
+            lambda: Comment(int(item["id"]), _login(item), item.get("body") or "", str(item["html_url"])),
         )
 
     def _issue(self, item: Any, doing: str) -> Comment:
         return self._api.shaped(  # type: ignore[no-any-return]
             doing,
-            lambda: Comment(int(item["number"]), _login(item), item["body"] or "", str(item["html_url"])),
+            lambda: Comment(int(item["number"]), _login(item), item.get("body") or "", str(item["html_url"])),
         )
 
 

@@ -222,7 +222,10 @@ class _Hub(_Dialect):
         ]
         found = [self._topic(topic) for topic in topics]
         if self.kind == "github":
-            found[:0] = [self._topic(Topic(7, self.author, "a change", "")) | {"pull_request": {"url": "x"}}]
+            found[:0] = [
+                self._topic(Topic(7, self.author, "a change", self.world.pulls[7].text))
+                | {"pull_request": {"url": "x"}}
+            ]
         return self._paged("issue", found, query)
 
     def open(self, query: Any, sent: Any) -> Answer:

@@ -95,6 +95,18 @@ def test_anothers_comment_with_our_marker_is_left_alone(site: Site) -> None:
     assert post(site, report(digest="cd" * 32)) == [Action.UNCHANGED]
 
 
+@pytest.mark.parametrize("kind", [Kind.GITLAB])
+def test_a_note_that_gitlab_itself_wrote_is_not_a_report(site: Site) -> None:
+    site.world.say(report(), system=True)
+    assert post(site, report()) == [Action.CREATED]
+
+
+def test_a_pull_request_is_no_issue_though_github_lists_it_as_one(site: Site) -> None:
+    body = issue_body("shop", "prod", "drift", "moved", "")
+    site.world.pulls[7].text = body
+    assert publish_issue(site.forge(), "prod: drift", body, site.said.append).action == Action.CREATED
+
+
 def test_a_quoted_marker_is_not_a_report(site: Site) -> None:
     site.world.say("> " + report())
     site.world.say("see\n" + report())

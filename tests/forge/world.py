@@ -27,6 +27,7 @@ class Request:
     owner: str = "acme"
     state: str = "open"
     merge: str = ""
+    text: str = ""
     notes: list[Note] = field(default_factory=list)
 
 
