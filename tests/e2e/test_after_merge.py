@@ -1,9 +1,12 @@
 """After the merge: audit, spend and traffic of the demo, and a review stack from its making to its end."""
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,22 @@ def findings(checkout: Checkout, code: int = FOUND) -> dict[str, str]:
     """Name of what was found -> kind."""
     said = json.loads(checkout.run("pilotlight", "audit", "--json", code=code))
     return {one["name"]: one["kind"] for one in said["findings"]}
+
+
+def kill_at_work(checkout: Checkout, process: "subprocess.Popen[str]") -> None:
+    """Kill it, with all that it started, as soon as the engine holds the stack; return when the engine is gone."""
+    locks = checkout.root / ".pilotlight/state/.pulumi/locks"
+    deadline = time.monotonic() + 20
+    holders: list[int] = []
+    while not holders and process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError):
+            holders = [json.loads(path.read_text())["pid"] for path in locks.rglob("*.json")]
+        os.sched_yield()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert holders, "the engine never held the stack"
+    while any(Path(f"/proc/{pid}").exists() for pid in holders) and time.monotonic() < deadline:
+        os.sched_yield()  # until whoever inherited it has taken note
 
 
 def test_the_audit_tells_what_was_made_beside_the_state(lit: Checkout) -> None:
@@ -88,13 +107,7 @@ def test_a_review_stack_lives_as_long_as_its_lease(lit: Checkout) -> None:
     (lit.root / "stacks/Pulumi.review-pr-5.yaml").unlink()
     over = LEASE.format("2026-01-01T00:00:00Z")
     lit.run("pulumi", "stack", "tag", "set", "pilotlight:review", over, "--stack", "review-pr-5")
-    reaper = lit.start("pilotlight", "review", "reap")
-    locks = lit.root / ".pilotlight/state/.pulumi/locks"
-    deadline = time.monotonic() + 20
-    while not any(locks.rglob("*.json")) and reaper.poll() is None and time.monotonic() < deadline:
-        os.sched_yield()
-    os.killpg(reaper.pid, signal.SIGKILL)
-    reaper.communicate()
+    kill_at_work(lit, lit.start("pilotlight", "review", "reap"))
     lit.run("pilotlight", "review", "reap")
     assert [one["id"] for one in lit.endpoints()] == [before["id"]]
     assert json.loads(lit.run("pilotlight", "review", "list", "--json"))["stacks"] == []
