@@ -27,16 +27,12 @@ def test_one_rule_set_at_every_gate(lit: Checkout) -> None:
         assert rules == {"worker-quota", "price-book-age"}
         assert "asks for up to 2 workers, and the Modal workspace may have 1" in lit.preview(code=None)
 
-        settings.write_text("price-book-age: {max_days: 0, warn_days: 0}\n")
-        assert "price-book-age" not in lit.preview()  # a rule about the stack is the pack's
+        # an image that this program has yet to build is not known in a preview: the pack fails closed
+        settings.write_text("price-book-age: {max_days: 0, warn_days: 0}\nimage-digest: {severity: error}\n")
+        lit.edit('ModelImage("search"', 'ModelImage("other"')
         packed = _packed(lit, code=None)
         assert "[mandatory]  price-book-age" in packed
         assert "days old" in packed
-
-        # an image that this program has yet to build is not known in a preview: the pack fails closed
-        settings.write_text("image-digest: {severity: error}\n")
-        lit.edit('ModelImage("search"', 'ModelImage("other"')
-        packed = _packed(lit, code=None)
         assert "[mandatory]  image-digest" in packed
         assert "known at `up` only, of which 1 counts as failed" in packed
     finally:
