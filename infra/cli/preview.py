@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import re
 import sys
 import threading
@@ -192,6 +193,10 @@ def _all(
 
 def _write(report: "Report", format_: str, output: str | None) -> None:
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(
+                errors="replace"
+            )  # a terminal that is not UTF-8 has no marks, and no traceback
         sys.stdout.write(_rendered(report, format_))
         return
     to = Path(output)

@@ -13,7 +13,7 @@ from infra.report.model import ROLL_UP, Diagnostic, Report, StackReport, Verdict
 from tests.report import golden
 from tests.report.made import HEAD, finding, judged, lines, planned, report, resource
 
-EVIL = "x|y`</details>```\n| @everyone <b> \u202e"
+EVIL = "x|y`</details>```\n| @everyone <b> \u202e \ud800"
 
 
 def whole(text: str) -> None:
