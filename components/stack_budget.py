@@ -25,16 +25,14 @@ def count(name: str, plan: Mapping[str, Any]) -> None:
     limit = _limit()
     if limit is None:
         return
-    costs = _costs()
-    costs[name] = _dear_end(name, plan)
-    total = sum(costs.values(), Decimal(0))
+    before, cost = _costs(), _dear_end(name, plan)
+    total = sum((other for _, other in before), cost)
     if total <= limit:
+        before.append((name, cost))
         return
-    others = (
-        ", ".join(f"{other} ${cost:,.2f}" for other, cost in costs.items() if other != name) or "nothing else"
-    )
+    others = ", ".join(f"{other} ${amount:,.2f}" for other, amount in before) or "nothing else"
     raise OverBudget(
-        f"{name!r} costs up to ${costs[name]:,.2f} a month, and with what is declared before it ({others}) the stack costs "
+        f"{name!r} costs up to ${cost:,.2f} a month, and with what is declared before it ({others}) the stack costs "
         f"${total:,.2f}, over its budget of ${limit:,.2f}",
         fix="lower workers.max or idle_timeout_s of the dearest, or raise stack-budget in policies/settings.yaml",
     )
@@ -67,8 +65,8 @@ def _dear_end(name: str, plan: Mapping[str, Any]) -> Decimal:
     return Decimal(cost.get("high") or cost["ceiling"])
 
 
-def _costs() -> dict[str, Decimal]:
+def _costs() -> list[tuple[str, Decimal]]:
     """Of the program that runs: kept with its stack, so that another program in the process begins anew."""
     root: Any = pulumi.runtime.get_root_resource()
-    costs: dict[str, Decimal] = root.__dict__.setdefault("_pilotlight_costs", {})
+    costs: list[tuple[str, Decimal]] = root.__dict__.setdefault("_pilotlight_costs", [])
     return costs

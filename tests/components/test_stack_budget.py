@@ -87,6 +87,18 @@ def test_machines_count_and_an_unknown_price_never_counts_as_nothing(
         run(lambda: ModelMachine("odd", image="a@sha256:0", gpu="L4").resource.id)
 
 
+def test_a_machine_and_an_endpoint_of_one_name_both_count(recorder: Recorder, project: Path) -> None:
+    from components import ModelMachine
+
+    def program() -> Any:
+        endpoint("lab")
+        return ModelMachine("lab", image="a@sha256:0", gpu="H100").resource.id
+
+    settings(project, "stack-budget: {max_usd_per_month: 3000}")
+    with pytest.raises(pulumi.RunError, match=r"lab \$499\.32"):
+        run(program)
+
+
 def test_settings_that_are_wrong_stop_the_program(recorder: Recorder, project: Path) -> None:
     settings(project, "stack-budget: {max_usd_per_month: -3}")
     with pytest.raises(pulumi.RunError, match="greater than 0"):
