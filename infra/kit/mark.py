@@ -4,6 +4,7 @@ See `docs/decisions/0010-provider-kit.md` for why a mark is deterministic and ho
 """
 
 import base64
+import functools
 import hashlib
 import json
 import secrets
@@ -68,6 +69,7 @@ def short(data: bytes, length: int) -> str:
     return base64.b32encode(hashlib.sha256(data).digest()).decode().lower()[:length]
 
 
+@functools.lru_cache(maxsize=4096)  # each request asks several times
 def urn_hash(urn: str) -> str:
     return short(urn.encode(), 10)
 
