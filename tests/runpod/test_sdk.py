@@ -73,7 +73,7 @@ def registered() -> Iterator[list[MockResourceArgs]]:
             return "e1", {**args.inputs, "url": "http://x/runsync"}
 
         def call(self, args: MockCallArgs) -> dict[str, Any]:
-            return {"asked": f"{args.token} {args.args}"}
+            return {"asked": f"{args.token} {dict(sorted(args.args.items()))}"}
 
     set_mocks(Recorder(), preview=False)
     yield seen
