@@ -182,6 +182,19 @@ def test_the_lock_of_a_running_pulumi_stays_and_that_of_a_reused_id_goes(stand_i
     assert not goes.exists()
 
 
+def test_the_lock_of_a_pulumi_that_nobody_has_waited_for_is_released(stand_in: Any) -> None:
+    copy = stand_in.root / "home/pulumi"
+    shutil.copy2(shutil.which("true") or "/bin/true", copy)
+    ended = subprocess.Popen([copy])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie until somebody waits for it
+    try:
+        lock = write_lock(stand_in, ended.pid)
+        assert f"released the lock of process {ended.pid}" in stand_in.pulumi("up", "-s", "dev")
+        assert not lock.exists()
+    finally:
+        ended.wait()
+
+
 def test_the_lock_of_another_host_stays(stand_in: Any) -> None:
     lock = write_lock(stand_in, 2**22 + 1, host="elsewhere")
     stand_in.pulumi("up", "-s", "dev")

@@ -138,7 +138,11 @@ release_dead_locks() {
 alive() {
 	if [ -d /proc/self ]; then
 		name=
-		{ read -r name <"/proc/$1/comm"; } 2>/dev/null
+		stat=
+		{ read -r name <"/proc/$1/comm" && read -r stat <"/proc/$1/stat"; } 2>/dev/null
+		case ${stat##*) } in
+		Z*) name= ;; # it has ended, and its parent has not looked yet
+		esac
 	else
 		name=$(ps -o comm= -p "$1" 2>/dev/null)
 	fi
