@@ -12,7 +12,10 @@ from infra.localcloud.daemon.paths import CloudPaths
 
 RECORD = {
     "url": "http://127.0.0.1:1",
-    "runpod": {"api_key": "it's; a key"},
+    "runpod": {
+        "api_key": "it's; a key",
+        "s3": {"url": "http://127.0.0.1:4", "access_key_id": "user_1", "secret_access_key": "rps_`1`"},
+    },
     "s3": {
         "url": "http://127.0.0.1:2",
         "access_key_id": "A",
@@ -124,6 +127,25 @@ def test_status_says_what_a_worker_ails_from() -> None:
         "workers_max": 3,
         "workers": [worker],
     }
+    pod = {
+        "name": "tune",
+        "id": "p1",
+        "image": "y",
+        "status": "ERROR",
+        "reason": "no such image",
+        "hardware": "NVIDIA A40",
+        "data_center": "EU-RO-1",
+        "usd": "0.5",
+        "ports": {"8888/http": "127.0.0.1:9"},
+    }
+    volume = {
+        "name": "data",
+        "id": "v1",
+        "size_gb": 50,
+        "data_center": "EU-RO-1",
+        "usd": "0.1",
+        "path": "/there",
+    }
     found = {
         "url": "http://127.0.0.1:1",
         "pid": 7,
@@ -134,12 +156,17 @@ def test_status_says_what_a_worker_ails_from() -> None:
         "objectStore": {"url": "http://127.0.0.1:3", "status": "ok", "restarts": 1},
         "modal": {"url": "http://127.0.0.1:4", "webUrl": "http://127.0.0.1:5", "apps": []},
         "endpoints": [endpoint],
+        "pods": [pod],
+        "volumes": [volume],
     }
     text = status.text(found)
     assert "(pid 7, up 1 min 1 s, 90 MB)" in text
     assert "restarted 1 times" in text
     assert "2 queued, 1 running, 5 completed, 0 failed" in text
     assert "w1  UNHEALTHY: no such image  CPU  up 1 h 1 min" in text
+    assert "status   ERROR: no such image" in text
+    assert "8888/http at 127.0.0.1:9" in text
+    assert "50 GB in EU-RO-1, $0.1" in text
 
 
 @pytest.mark.parametrize(
