@@ -40,6 +40,13 @@ def add_commands(subparsers: Any) -> None:
     listed = commands.add_parser("list", help="all of them, until when, and with --spend their cost so far")
     listed.add_argument("--spend", action="store_true", help="ask the clouds what they have billed")
     listed.add_argument("--json", action="store_true", help="print JSON")
+    note = commands.add_parser(
+        "note",
+        help="what it costs so far, and until when it lives: the body of a comment on the pull request",
+    )
+    note.add_argument("--pr", type=int, required=True, help="number of the pull request")
+    note.add_argument("--head", help="the commit that is reviewed (default: none is named)")
+    note.add_argument("-o", "--output", type=Path, help="write it there (default: print it)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         return down(stacks, args.pr)
     if args.review == "reap":
         return reap(stacks, dry=args.dry_run)
+    if args.review == "note":
+        return note(stacks, args.pr, args.head, args.output)
     return show(stacks, args.spend, args.json)
 
 
@@ -179,6 +188,41 @@ def show(stacks: "Stacks", with_spend: bool, as_json: bool) -> int:
         rows.append(row)
     print(json.dumps({"version": 1, "stacks": rows}, indent=2) if as_json else table(rows))
     return 0
+
+
+def note(stacks: "Stacks", pull_request: int, head: str | None, output: Path | None) -> int:
+    """The comment's body, which `pilotlight comment --file` keeps up to date. Raises ReviewError for a stack that is none."""
+    from infra.cli import program
+
+    stack = review_lease.name(pull_request)
+    full = stacks.find(stack)
+    lease = None if full is None else stacks.lease(full)
+    if full is None or lease is None:
+        raise ReviewError(
+            f"there is no review stack {stack}", fix=f"run `pilotlight review up --pr {pull_request}`"
+        )
+    text = body(str(program.project(stacks.root)["name"]), lease, _billed(stacks.root, full), head, now())
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text, encoding="utf-8")
+    return 0
+
+
+def body(project: str, lease: Lease, billed: str, head: str | None, at: datetime) -> str:
+    """Markdown, under a marker of its own. Its digest is of what it says, so that nothing new is nothing written."""
+    from hashlib import sha256
+
+    from infra.report.marker import NO_HEAD, Marker
+
+    cost = "what it has cost is not known" if billed == "unknown" else f"${billed} so far"
+    left = "its lease is over" if lease.expires <= at else f"lives until {lease.expires:%Y-%m-%d %H:%M} UTC"
+    said = (
+        f"### Review stack {lease.stack}: {cost}; {left}\n\nIt has the settings of stack {lease.base}, on the cheapest cards that fit. "
+        "The clouds bill with a delay: Modal by full hours.\n"
+    )
+    marker = Marker(project, lease.stack, sha256(said.encode()).hexdigest(), head or NO_HEAD)
+    return f"{marker.line()}\n{said}"
 
 
 def _billed(root: Path, stack: str) -> str:

@@ -292,3 +292,20 @@ def test_tags_that_cannot_be_read_are_an_error_and_not_a_strangers_stack(backend
     backend.answers["tags"] = lambda: Done(255, "error: 503")
     assert reap(backend, clock=lambda: NOON) == 1
     assert "review-pr-1" in backend.sizes
+
+
+def test_the_note_for_the_pull_request_says_cost_and_lease_under_a_marker_of_its_own() -> None:
+    from infra.cli.review import body
+    from infra.report.marker import Marker
+
+    lease = Lease("review-pr-7", "dev", datetime(2026, 11, 24, 15, tzinfo=UTC))
+    at = datetime(2026, 11, 24, 14, tzinfo=UTC)
+    text = body("pilotlight", lease, "0.4200", "a" * 40, at)
+    marker = Marker.parse(text)
+    assert marker is not None
+    assert (marker.project, marker.stack, marker.head) == ("pilotlight", "review-pr-7", "a" * 40)
+    assert "### Review stack review-pr-7: $0.4200 so far; lives until 2026-11-24 15:00 UTC" in text
+    assert Marker.parse(body("pilotlight", lease, "0.4200", None, at)).digest == marker.digest  # type: ignore[union-attr]
+    assert Marker.parse(body("pilotlight", lease, "0.4300", None, at)).digest != marker.digest  # type: ignore[union-attr]
+    over = body("pilotlight", lease, "unknown", None, lease.expires)
+    assert "what it has cost is not known; its lease is over" in over
