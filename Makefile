@@ -13,7 +13,7 @@ up: setup ## Start the local cloud, deploy stack dev on it, and call its endpoin
 	@$(BIN)/pilotlight up
 
 test: lint ## Check and test everything
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 down: ## Destroy stack dev and stop the local cloud
 	@if [ -x $(BIN)/pilotlight ]; then $(BIN)/pilotlight down; else echo "nothing is set up here, so nothing runs"; fi

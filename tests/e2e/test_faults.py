@@ -70,7 +70,9 @@ def names(checkout: Checkout) -> list[str]:
     return [endpoint["name"] for endpoint in checkout.endpoints()]
 
 
-@pytest.mark.parametrize("victim", ["provider", "engine", "interrupt"])
+@pytest.mark.parametrize(
+    "victim", ["provider", "engine", pytest.param("interrupt", marks=pytest.mark.campaign)]
+)  # the kit's own tests interrupt the real engine every day
 def test_cut_off_while_creating_there_is_exactly_one(lit: Checkout, victim: str) -> None:
     program = (lit.root / "stacks/__main__.py").read_text()
     lit.program(program + raw())
@@ -122,7 +124,14 @@ def test_an_up_whose_reader_went_away_is_simply_run_again(lit: Checkout) -> None
     lit.up()
 
 
-@pytest.mark.parametrize("kind", ["drop_after", "lost_answer", "drop_before"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "drop_after",
+        pytest.param("lost_answer", marks=pytest.mark.campaign),
+        pytest.param("drop_before", marks=pytest.mark.campaign),
+    ],
+)
 def test_a_lost_answer_creates_nothing_twice(lit: Checkout, kind: str) -> None:
     program = (lit.root / "stacks/__main__.py").read_text()
     lit.program(program + raw())
