@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from infra.cli.audit_stack import Clouds, Held, Patience
+from infra.cli.audit_stack import Clouds, Held
 from infra.cli.dev_state import MODAL, RUNPOD
+from infra.runpod.client import Patience
 
 if TYPE_CHECKING:
     from infra.modal.client import ModalClient

@@ -1,6 +1,5 @@
 """What the engine holds of the project's stacks, and the clouds behind one of them: for commands that only look."""
 
-import asyncio
 import json
 import subprocess
 from collections.abc import Mapping
@@ -10,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.cli import engine
-from infra.cli.dev_state import MODAL, RUNPOD, Row
-from infra.cli.dev_state import _encrypted as encrypted
-from infra.cli.dev_state import _rows as rows_of
+from infra.cli.dev_state import MODAL, RUNPOD, Row, encrypted, rows_of
 from infra.kit.mark import INSTANCE
 from infra.spec.errors import PilotlightError
 
@@ -25,7 +22,6 @@ VOLUME = "pilotlight-runpod:index:NetworkVolume"
 WEIGHTS = "pilotlight-artifacts:index:Weights"
 SERVED = (RUNPOD, MODAL)
 _PROVIDER = "pulumi:providers:"
-_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,22 +56,6 @@ class Clouds:
     async def close(self) -> None:
         for client in self.modal:
             await client.close()
-
-
-class Patience:
-    """What a RunPod client wants of an operation: to wait, and for how long at most."""
-
-    def __init__(self, seconds: float = _PATIENCE_S) -> None:
-        self._left = seconds
-
-    def status(self, text: str) -> None: ...
-
-    async def sleep(self, seconds: float) -> None:
-        self._left -= seconds
-        await asyncio.sleep(seconds)
-
-    def remaining(self) -> float:
-        return max(0.0, self._left)
 
 
 def held(root: Path, stack: str, *, secrets: bool = True) -> Held:

@@ -15,7 +15,6 @@ from infra.cli.catalog import CatalogError, table
 
 OLD_DAYS = 30
 _ROUNDING = Decimal("0.01")  # a cloud that prices by the second shows the hour in cents
-_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -154,22 +153,6 @@ def _usd(amount: Decimal | None) -> str:
     return "-" if amount is None else f"${amount.quantize(Decimal('0.0001')).normalize():f}"
 
 
-class _Patience:
-    """What the RunPod client wants of an operation: to wait, and for how long at most."""
-
-    def __init__(self) -> None:
-        self._left = _PATIENCE_S
-
-    def status(self, text: str) -> None: ...
-
-    async def sleep(self, seconds: float) -> None:
-        self._left -= seconds
-        await asyncio.sleep(seconds)
-
-    def remaining(self) -> float:
-        return max(0.0, self._left)
-
-
 async def _ask(local: bool, left_out: dict[str, str]) -> dict[str, Any]:
     from infra.runpod.client import DEFAULT_BASE_URL
 
@@ -204,9 +187,9 @@ async def _ask(local: bool, left_out: dict[str, str]) -> dict[str, Any]:
 
 
 async def _runpod(key: str, base_url: str) -> list[Mapping[str, Any]]:
-    from infra.runpod.client import RunPodClient
+    from infra.runpod.client import Patience, RunPodClient
 
-    answer = await RunPodClient(key, base_url).get(_Patience(), "/v2/catalog/gpus", "list GPU types")
+    answer = await RunPodClient(key, base_url).get(Patience(), "/v2/catalog/gpus", "list GPU types")
     found: list[Mapping[str, Any]] = answer["gpus"]
     return found
 

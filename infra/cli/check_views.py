@@ -8,18 +8,17 @@ from typing import Any
 
 from infra.kit.check import validate
 from infra.kit.provider import Provider
-from infra.kit.wire import schema_secret_paths, to_wire
+from infra.kit.wire import SIGNATURE, UNKNOWN_TEXT, schema_secret_paths, to_wire
 from infra.spec.errors import PilotlightError
 from infra.spec.findings import UNKNOWN, Finding, ResourceView
 
 _OURS = "pilotlight-"
-_SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 _HIDDEN = "[secret]"
 _UNKNOWNS = frozenset(
     {
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        UNKNOWN_TEXT,
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
         "030794c1-ac77-496b-92df-f27374a8bd58",
         "e48ece36-62e2-4504-bad9-02848725956a",
@@ -146,7 +145,7 @@ def _given(raw: Mapping[str, Any]) -> Given:
 def _plain(value: Any, at: Place, secrets: set[Place]) -> Any:
     """What is encrypted or masked is secret, and not known here."""
     if isinstance(value, Mapping):
-        if _SECRET_SIGNATURE in value:
+        if SIGNATURE in value:
             secrets.add(at)
             return UNKNOWN
         return {str(key): _plain(item, (*at, str(key)), secrets) for key, item in value.items()}

@@ -77,7 +77,7 @@ def read(root: Path, stack: str, name: str) -> Deployed:
 
 def find(exported: Mapping[str, Any], stack: str, name: str) -> Deployed:
     """The endpoint `name` in an exported state. Raises NotDeployed."""
-    rows = _rows(exported)
+    rows = rows_of(exported)
     by_urn = {row.urn: row for row in rows}
     endpoint = _endpoint(rows, by_urn, stack, name)
     if not endpoint.outputs.get("url"):
@@ -121,7 +121,7 @@ def _endpoint(rows: list[Row], by_urn: Mapping[str, Row], stack: str, name: str)
     )
 
 
-def _rows(exported: Mapping[str, Any]) -> list[Row]:
+def rows_of(exported: Mapping[str, Any]) -> list[Row]:
     """What is deployed now: not what waits to be deleted after a replacement."""
     resources = (exported.get("deployment") or {}).get("resources") or []
     return [
@@ -153,10 +153,10 @@ def _plain(value: Any) -> Any:
 def _has_secret(found: Deployed) -> bool:
     """Whether something that is needed is encrypted. An image's endpoint needs none of its environment."""
     rows = (found.provider, found.image_provider, found.image, found.endpoint if found.on_modal else None)
-    return any(_encrypted(row.inputs) for row in rows if row is not None)
+    return any(encrypted(row.inputs) for row in rows if row is not None)
 
 
-def _encrypted(value: Any) -> bool:
+def encrypted(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return _MARKER in value or any(_encrypted(item) for item in value.values())
-    return isinstance(value, Iterable) and not isinstance(value, str) and any(map(_encrypted, value))
+        return _MARKER in value or any(encrypted(item) for item in value.values())
+    return isinstance(value, Iterable) and not isinstance(value, str) and any(map(encrypted, value))

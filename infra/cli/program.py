@@ -13,13 +13,12 @@ from typing import Any
 import yaml
 from google.protobuf import json_format, struct_pb2
 
+from infra.kit.wire import UNKNOWN_TEXT, Tree, decode, plain, secret_paths
 from infra.kit.wire import Path as Place
-from infra.kit.wire import Tree, decode, plain, secret_paths
 from infra.spec.errors import PilotlightError
 from infra.spec.nearest import nearest
 
 _CHILD = Path(__file__).with_name("recording.py")
-_HIDDEN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # the SDK's own sentence for what is not known yet
 _LONGEST_S = 120.0
 _CREDENTIALS = ("RUNPOD_", "MODAL_", "AWS_", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN")
 
@@ -69,10 +68,10 @@ def run(root: Path, stack: str) -> Program:
     process of its own, without the cloud credentials of this one, and with this checkout's interpreter even where `root` is
     a work tree of another commit.
     """
-    project = _yaml(root / "Pulumi.yaml")
+    project = read_yaml(root / "Pulumi.yaml")
     directory = root / str(project.get("main") or ".")
     settings = settings_file(root, project, stack)
-    config, secret_keys = _config(str(project.get("name")), project, _yaml(settings))
+    config, secret_keys = _config(str(project.get("name")), project, read_yaml(settings))
     recorded = _record(
         {
             "program": str(directory.resolve()),
@@ -95,7 +94,7 @@ def run(root: Path, stack: str) -> Program:
 
 def project(root: Path) -> dict[str, Any]:
     """The project's file. Raises `ProgramError` for one that cannot be read."""
-    return _yaml(root / "Pulumi.yaml")
+    return read_yaml(root / "Pulumi.yaml")
 
 
 def settings_file(root: Path, project: Mapping[str, Any], stack: str) -> Path:
@@ -115,7 +114,7 @@ def settings_file(root: Path, project: Mapping[str, Any], stack: str) -> Path:
 
 def stacks(root: Path, project: Mapping[str, Any] | None = None) -> list[str]:
     """Every stack that has a settings file, by name."""
-    project = _yaml(root / "Pulumi.yaml") if project is None else project
+    project = read_yaml(root / "Pulumi.yaml") if project is None else project
     directory = root / str(project.get("stackConfigDir") or ".")
     return sorted(
         path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in directory.glob("Pulumi.?*.yaml")
@@ -215,12 +214,12 @@ def _has_secure(value: Any) -> bool:
 def _without_secure(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {"secure"}:
-            return _HIDDEN
+            return UNKNOWN_TEXT
         return {key: _without_secure(item) for key, item in value.items()}
     return [_without_secure(item) for item in value] if isinstance(value, list) else value
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -137,7 +137,7 @@ class Stacks:
     def settings(self, stack: str) -> dict[str, Any]:
         """{} where there is no file. Raises ProgramError for one that cannot be read."""
         path = self.path(stack)
-        return program._yaml(path) if path.exists() else {}
+        return program.read_yaml(path) if path.exists() else {}
 
     def write(self, stack: str, settings: Mapping[str, Any]) -> None:
         text = _HEAD + yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)

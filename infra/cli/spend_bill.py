@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from infra.cli.audit_stack import Clouds, Patience
+from infra.cli.audit_stack import Clouds
+from infra.runpod.client import Patience
 
 if TYPE_CHECKING:
     from infra.modal.client import ModalClient

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from infra.kit import Function, InvokeContext, Model, prop
 from infra.runpod.account import Account
+from infra.runpod.client import Patience
 from infra.runpod.errors import Rejected
-from infra.runpod.functions import Asking
 
 
 class BilledFor(Enum):
@@ -76,7 +76,7 @@ class GetBilling(Function[Account]):
         ):
             if value is not None:
                 params[name] = str(value)
-        answer = await ctx.client.client.get(Asking(ctx), path, "read the bill", params)
+        answer = await ctx.client.client.get(Patience(say=ctx.status), path, "read the bill", params)
         records = [
             BillingRecord(
                 start_time=raw["startTime"],

@@ -44,6 +44,24 @@ class Waiting(Protocol):
     def remaining(self) -> float: ...
 
 
+class Patience:
+    """How to wait where no operation of a resource does: `seconds` in all. `say` is told what is waited for."""
+
+    def __init__(self, seconds: float = 60.0, say: Callable[[str], None] = lambda text: None) -> None:
+        self._left = seconds
+        self._say = say
+
+    def status(self, text: str) -> None:
+        self._say(text)
+
+    async def sleep(self, seconds: float) -> None:
+        self._left -= seconds
+        await asyncio.sleep(seconds)
+
+    def remaining(self) -> float:
+        return max(0.0, self._left)
+
+
 class RunPodClient:
     """One per provider process: every operation shares its connections and its rate budget."""
 

@@ -1,38 +1,18 @@
 """What a program can ask of RunPod: GPU classes with price and stock, data centers, CPU flavors, bills, an endpoint by name."""
 
-import asyncio
 from enum import Enum
 from typing import Any, ClassVar
 
 from infra.kit import Function, InvokeContext, Model, prop
 from infra.runpod.account import Account
+from infra.runpod.client import Patience
 from infra.runpod.errors import Missing, Rejected
 from infra.spec.nearest import nearest
-
-_PATIENCE_S = 60.0
 
 
 class Product(Enum):
     SERVERLESS = "SERVERLESS"
     POD = "POD"
-
-
-class Asking:
-    """An invoke as the client's way to wait: it has no time limit of its own."""
-
-    def __init__(self, ctx: InvokeContext[Account]) -> None:
-        self._ctx = ctx
-        self._left = _PATIENCE_S
-
-    def status(self, text: str) -> None:
-        self._ctx.status(text)
-
-    async def sleep(self, seconds: float) -> None:
-        self._left -= seconds
-        await asyncio.sleep(seconds)
-
-    def remaining(self) -> float:
-        return max(0.0, self._left)
 
 
 class Place(Model):
@@ -75,7 +55,7 @@ class GetGpuClasses(Function[Account]):
     async def call(self, ctx: InvokeContext[Account], args: GpuClassesArgs) -> GpuClasses:
         serverless = args.product is Product.SERVERLESS
         found = []
-        for raw in await ctx.client.market.gpus(Asking(ctx), args.product.value):
+        for raw in await ctx.client.market.gpus(Patience(say=ctx.status), args.product.value):
             gpu = _gpu(raw)
             offered = {place.id: place.availability for place in gpu.data_centers}
             if args.pool is not None and gpu.pool != args.pool:
@@ -129,7 +109,7 @@ class GetDataCenters(Function[Account]):
                 gpus={one["id"]: one["availability"] for one in raw.get("gpuAvailability") or []},
                 cpus={one["id"]: one["availability"] for one in raw.get("cpuAvailability") or []},
             )
-            for raw in await ctx.client.market.data_centers(Asking(ctx))
+            for raw in await ctx.client.market.data_centers(Patience(say=ctx.status))
             if raw.get("networkVolumeTypes") or not args.network_volumes
         ]
         return DataCenters(data_centers=sorted(found, key=lambda one: one.id))
@@ -175,7 +155,7 @@ class GetCpuFlavors(Function[Account]):
                 availability=raw.get("availability") or "NONE",
                 data_centers=_places(raw),
             )
-            for raw in await ctx.client.market.cpus(Asking(ctx), args.product.value)
+            for raw in await ctx.client.market.cpus(Patience(say=ctx.status), args.product.value)
         ]
         return CpuFlavors(flavors=sorted(found, key=lambda one: one.id))
 
@@ -200,7 +180,7 @@ class GetEndpoint(Function[Account]):
     desc: ClassVar = "An endpoint that is there already, by its name."
 
     async def call(self, ctx: InvokeContext[Account], args: EndpointArgs) -> FoundEndpoint:
-        everything = await ctx.client.endpoints.all(Asking(ctx))
+        everything = await ctx.client.endpoints.all(Patience(say=ctx.status))
         found = [raw for raw in everything if raw["name"] == args.name]
         if not found:
             close = nearest(args.name, [raw["name"] for raw in everything], 2)

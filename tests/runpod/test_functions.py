@@ -102,7 +102,7 @@ async def test_answers_lost_on_the_way_are_asked_for_again(
     async def sleep(self: Any, seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr("infra.runpod.functions.Asking.sleep", sleep)
+    monkeypatch.setattr("infra.runpod.client.Patience.sleep", sleep)
     world.strike(bad={"kind": "server_error", "methods": ["GET"], "times": 2})
     found = await asyncio.wait_for(world.engine.invoke("getCpuFlavors"), 10)
     assert found["flavors"]
