@@ -1,12 +1,13 @@
 """Fills what a declaration leaves open: from the stack's placement file, else by the plan, which is then told."""
 
+from functools import cache
 from pathlib import Path
 
 import pulumi
 
 from infra.catalog import load
 from infra.kit.local import seek_root
-from infra.planning.recorded import Placements, Recorded, leaves_open, read
+from infra.planning.recorded import Placements, Recorded, file_of, leaves_open, read
 from infra.planning.request import PlanRequest
 from infra.planning.search import search
 from infra.spec.declarations import EndpointSpec, SpecError
@@ -18,7 +19,7 @@ def placed(name: str, spec: EndpointSpec) -> EndpointSpec:
     if not leaves_open(spec):
         return spec
     stack = pulumi.get_stack()
-    recorded = _recorded(stack, _file(stack)).endpoints.get(name)
+    recorded = _recorded(stack).endpoints.get(name)
     if recorded is not None:
         return recorded.fill(spec)
     decided = _decide(name, spec)
@@ -56,12 +57,15 @@ def _words(recorded: Recorded) -> str:
     return f"{recorded.cloud.value}, {gpu}, {recorded.workers.min} to {recorded.workers.max} workers{cost}"
 
 
-def _file(stack: str) -> Path | None:
+def _recorded(stack: str) -> Placements:
     root = seek_root()
-    return None if root is None else root / "stacks" / f"placement.{stack}.yaml"
-
-
-def _recorded(stack: str, file: Path | None) -> Placements:
+    file = None if root is None else file_of(root, stack)
     if file is None or not file.is_file():
         return Placements({})
+    return _read(file, file.stat().st_mtime_ns)
+
+
+@cache
+def _read(file: Path, written_ns: int) -> Placements:
+    """Once for all endpoints of a program."""
     return read(file.read_text(encoding="utf-8"), f"stacks/{file.name}")

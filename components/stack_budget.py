@@ -22,10 +22,10 @@ class OverBudget(PilotlightError):
 
 def count(name: str, plan: Mapping[str, Any]) -> None:
     """Add what `name` costs a month at the dear end of its plan. Raises `OverBudget`, and what wrong settings raise."""
-    limit = _limit()
+    limit, before = _running()
     if limit is None:
         return
-    before, cost = _costs(), _dear_end(name, plan)
+    cost = _dear_end(name, plan)
     total = sum((other for _, other in before), cost)
     if total <= limit:
         before.append((name, cost))
@@ -65,8 +65,11 @@ def _dear_end(name: str, plan: Mapping[str, Any]) -> Decimal:
     return Decimal(cost.get("high") or cost["ceiling"])
 
 
-def _costs() -> list[tuple[str, Decimal]]:
-    """Of the program that runs: kept with its stack, so that another program in the process begins anew."""
+def _running() -> tuple[Decimal | None, list[tuple[str, Decimal]]]:
+    """The limit, and what was counted before. Settled once for each program, and kept with its stack: another program in the
+    process begins anew."""
     root: Any = pulumi.runtime.get_root_resource()
-    costs: list[tuple[str, Decimal]] = root.__dict__.setdefault("_pilotlight_costs", [])
-    return costs
+    if "_pilotlight_costs" not in root.__dict__:
+        root.__dict__["_pilotlight_costs"] = (_limit(), [])
+    running: tuple[Decimal | None, list[tuple[str, Decimal]]] = root.__dict__["_pilotlight_costs"]
+    return running

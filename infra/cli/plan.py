@@ -165,9 +165,9 @@ def _known(names: list[str], declared: list[str], stack: str) -> None:
 
 def _write(root: Path, stack: str, planned: list[Planned], margin: float) -> list[str]:
     """Record the placements of open endpoints; what was recorded for others, and what is gone, is taken out."""
-    from infra.planning.recorded import Placements, Recorded, read, write
+    from infra.planning.recorded import Placements, Recorded, file_of, read, write
 
-    path = root / "stacks" / f"placement.{stack}.yaml"
+    path = file_of(root, stack)
     name = path.relative_to(root)
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     before = read(text, str(name)).endpoints if text else {}

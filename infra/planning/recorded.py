@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -87,6 +88,11 @@ class Placements:
 def leaves_open(spec: EndpointSpec) -> bool:
     """Whether a declaration asks for a placement."""
     return spec.cloud is Cloud.AUTO or spec.gpu == "auto" or spec.workers == "auto"
+
+
+def file_of(root: Path, stack: str) -> Path:
+    """Where a project keeps the placements of a stack."""
+    return root / "stacks" / f"placement.{stack}.yaml"
 
 
 def read(text: str, where: str) -> Placements:
