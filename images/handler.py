@@ -3,6 +3,7 @@
 import ast
 import json
 import keyword
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,6 +14,9 @@ from images.errors import ImageError
 
 _CONTRACT = "class Model with `def load(self, weights)` and `def predict(self, request)`"
 _TRUSS_KEYWORDS = frozenset({"config", "data_dir", "secrets", "environment"})
+
+# The depth that CPython 3.11 counts while it builds a tree is one for all threads: two at once may end in a SystemError.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Style(Enum):
@@ -117,7 +121,8 @@ def _entry(directory: Path, entry: str | None, config: dict[str, Any]) -> tuple[
 def parse(directory: Path, file: str) -> ast.Module:
     """The syntax tree of a file. Raises ImageError with the line that is wrong."""
     try:
-        return ast.parse((directory / file).read_bytes(), filename=file)
+        with _ONE_AT_A_TIME:
+            return ast.parse((directory / file).read_bytes(), filename=file)
     except SyntaxError as error:
         where = f"{file}:{error.lineno}" if error.lineno else file
         text = (error.text or "").strip()

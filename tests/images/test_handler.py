@@ -131,3 +131,44 @@ def test_unreadable_truss_configuration(handler):
     directory = handler(**{"config.yaml": "a: [", "model/model.py": "class Model: ...\n"})
     with pytest.raises(ImageError, match=r"config\.yaml: not readable"):
         inspect_handler(directory)
+
+
+def test_many_directories_are_read_at_once(handler):
+    """Collecting garbage may let another thread run in the middle of a tree; CPython 3.11 then loses count of its depth."""
+    import gc
+    import threading
+    import time
+
+    class Garbage:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            time.sleep(0)  # lets another thread run
+
+    directory = handler(
+        "class Model:\n    def load(self, weights): ...\n    def predict(self, request): ...\n"
+        + "x = [1, 2]\n" * 400
+    )
+    failed = []
+
+    def read():
+        for _ in range(8):
+            for _ in range(5):
+                Garbage()
+            try:
+                inspect_handler(directory)
+            except SystemError as error:
+                failed.append(error)
+
+    before = gc.get_threshold()
+    gc.set_threshold(400)
+    try:
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        gc.set_threshold(*before)
+    assert failed == []
